@@ -1,0 +1,57 @@
+"""FaceGrab: aligned images of one person's face, and nobody else's, out of any amount of video.
+
+from facegrab import FaceGrab
+FaceGrab("reference.jpg").process("film.mp4", "faces")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from facegrab.errors import (
+    AccessError,
+    DeviceError,
+    FaceGrabError,
+    GalleryError,
+    MediaError,
+    MissingError,
+    OutputError,
+    SettingError,
+    StoreError,
+    WeightsError,
+)
+from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.summary import Plan, Summary, Watcher
+
+if TYPE_CHECKING:
+    from facegrab.grab import FaceGrab
+
+__version__ = "1.0.0.dev0"
+
+__all__ = [
+    "AccessError",
+    "DeviceError",
+    "FaceGrab",
+    "FaceGrabError",
+    "GalleryError",
+    "MediaError",
+    "MissingError",
+    "OutputError",
+    "Plan",
+    "ProcessSettings",
+    "RecognitionSettings",
+    "SettingError",
+    "StoreError",
+    "Summary",
+    "Watcher",
+    "WeightsError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Loads the class, and numpy and OpenCV with it, when it is first asked for."""
+    if name == "FaceGrab":
+        return import_module("facegrab.grab").FaceGrab
+    raise AttributeError(f"module 'facegrab' has no attribute {name!r}")

@@ -1,0 +1,141 @@
+"""The data that walks through the house: frames and faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""Upright RGB, uint8 (H, W, 3)."""
+
+FloatArray: TypeAlias = NDArray[np.float32]
+IntArray: TypeAlias = NDArray[np.int64]
+
+EMBEDDING_LENGTH = 128
+"""Length of the embedding of dlib's recogniser."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    Attributes:
+        index: number of the frame in its source, from 0, in the order of presentation.
+        pts_seconds: seconds since the source's first frame (pts x time_base, never index / fps).
+        image: upright RGB uint8 (H, W, 3) with square pixels.
+    """
+
+    index: int
+    pts_seconds: float
+    image: Image
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(
+                f"a frame is uint8 (H, W, 3), not {self.image.dtype} {self.image.shape}"
+            )
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Frame({self.index}, {self.pts_seconds:.3f} s, {width}x{height})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """What a detector found in one image.
+
+    Attributes:
+        box: float32 (N, 4), x0 y0 x1 y1, the corner pixels themselves (both inclusive, as dlib's
+            rectangles), best score first. A box may reach over the edge of the image.
+        score: float32 (N,).
+    """
+
+    box: FloatArray
+    score: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.box.shape != (len(self.score), 4):
+            raise ValueError(f"boxes {self.box.shape} do not fit {len(self.score)} scores")
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+_ROW_SHAPES: dict[str, tuple[tuple[int, ...], type[Any]]] = {
+    "frame": ((), np.int64),
+    "number": ((), np.int64),
+    "pts_seconds": ((), np.float64),
+    "box": ((4,), np.float32),
+    "score": ((), np.float32),
+    "points5": ((5, 2), np.float32),
+    "points68": ((68, 2), np.float32),
+    "embedding": ((EMBEDDING_LENGTH,), np.float32),
+    "sharpness": ((), np.float32),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Faces as a struct of arrays: one row a face, over any number of frames.
+
+    Attributes:
+        frame: int64 (N,), the index of the row's frame in its source.
+        number: int64 (N,), the face's number within its frame, from 0, best score first.
+        pts_seconds: float64 (N,), time of the frame since the source's first frame.
+        box: float32 (N, 4), x0 y0 x1 y1 in pixels of the full frame, corner pixels inclusive.
+        score: float32 (N,), the detector's score.
+        points5: float32 (N, 5, 2), x y of dlib's 5 points in the full frame.
+        points68: float32 (N, 68, 2), x y of the 68 points of the iBUG 300-W scheme.
+        embedding: float32 (N, 128), Euclidean metric; values are exactly representable in float16.
+        sharpness: float32 (N,), variance of the Laplacian of the aligned face.
+    """
+
+    frame: IntArray
+    number: IntArray
+    pts_seconds: NDArray[np.float64]
+    box: FloatArray
+    score: FloatArray
+    points5: FloatArray
+    points68: FloatArray
+    embedding: FloatArray
+    sharpness: FloatArray
+
+    def __post_init__(self) -> None:
+        for name, (row, dtype) in _ROW_SHAPES.items():
+            array = getattr(self, name)
+            if array.shape != (len(self.frame), *row) or array.dtype != dtype:
+                raise ValueError(
+                    f"{name} is {array.dtype} {array.shape}, "
+                    f"not {np.dtype(dtype)} {(len(self.frame), *row)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"Faces({len(self)} in {len(np.unique(self.frame))} frames)"
+
+    @property
+    def size_px(self) -> FloatArray:
+        """float32 (N,): the longer side of the box, in source pixels."""
+        sides = self.box[:, 2:] - self.box[:, :2] + 1
+        return np.asarray(sides.max(axis=1, initial=0), np.float32)
+
+    def select(self, rows: NDArray[Any]) -> Faces:
+        """The rows a mask or index array names, in its order."""
+        return Faces(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @classmethod
+    def empty(cls) -> Faces:
+        """No faces."""
+        return cls(**{name: np.empty((0, *row), t) for name, (row, t) in _ROW_SHAPES.items()})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Faces]) -> Faces:
+        """All rows of all parts, in order."""
+        parts = [cls.empty(), *parts]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in _ROW_SHAPES})
