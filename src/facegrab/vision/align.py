@@ -1,0 +1,195 @@
+"""Similarity transforms and the warps that follow them: the extract and the recogniser's chip."""
+
+from __future__ import annotations
+
+from math import ceil, hypot
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facegrab.types import FloatArray, Image
+
+Matrix = NDArray[np.float64]
+"""float64 (2, 3): maps x y 1 of a point to its new x y."""
+
+MEAN_FACE_SIZE = 51
+"""Points of the 68 that follow the jaw line: brows, nose, eyes, mouth."""
+
+PADDING = 0.18
+"""Share of the extract's side left free around the mean face, as FaceGrab has done since 2018."""
+
+# The mean of the 51 inner points over 300-W, scaled into the unit square; the numbers are those of
+# FaceGrab's align.py (2018), so extracts line up with old ones. First all x, then all y.
+MEAN_FACE = np.array(
+    [
+        [
+            0.000213256, 0.0752622, 0.18113, 0.29077, 0.393397, 0.586856, 0.689483, 0.799124,
+            0.904991, 0.98004, 0.490127, 0.490127, 0.490127, 0.490127, 0.36688, 0.426036,
+            0.490127, 0.554217, 0.613373, 0.121737, 0.187122, 0.265825, 0.334606, 0.260918,
+            0.182743, 0.645647, 0.714428, 0.793132, 0.858516, 0.79751, 0.719335, 0.254149,
+            0.340985, 0.428858, 0.490127, 0.551395, 0.639268, 0.726104, 0.642159, 0.556721,
+            0.490127, 0.423532, 0.338094, 0.290379, 0.428096, 0.490127, 0.552157, 0.689874,
+            0.553364, 0.490127, 0.42689,
+        ],
+        [
+            0.106454, 0.038915, 0.0187482, 0.0344891, 0.0773906, 0.0773906, 0.0344891, 0.0187482,
+            0.038915, 0.106454, 0.203352, 0.307009, 0.409805, 0.515625, 0.587326, 0.609345,
+            0.628106, 0.609345, 0.587326, 0.216423, 0.178758, 0.179852, 0.231733, 0.245099,
+            0.244077, 0.231733, 0.179852, 0.178758, 0.216423, 0.244077, 0.245099, 0.780233,
+            0.745405, 0.727388, 0.742578, 0.727388, 0.745405, 0.780233, 0.864805, 0.902192,
+            0.909281, 0.902192, 0.864805, 0.784792, 0.778746, 0.785343, 0.778746, 0.784792,
+            0.824182, 0.831803, 0.824182,
+        ],
+    ]
+).T  # fmt: skip
+
+CHIP_PX = 150
+"""Side of the recogniser's input (dlib's face recognition model v1)."""
+CHIP_PADDING = 0.25
+"""Padding around it (the same)."""
+# Mean positions of dlib's 5 points in the unit square: outer and inner corner of the left eye of
+# the picture's right, then of the other, then the base of the nose (dlib, get_face_chip_details).
+CHIP_FACE = np.array(
+    [
+        [0.8595674595992, 0.2134981538014],
+        [0.6460604764104, 0.2289674387677],
+        [0.1205750620789, 0.2137274526848],
+        [0.3340850613712, 0.2290642403242],
+        [0.4901123135679, 0.6277975316475],
+    ]
+)
+
+
+def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Matrix:
+    """The similarity transform that brings source points nearest to target points.
+
+    Least squares over rotation, uniform scale and translation, no reflection (Umeyama, PAMI
+    1991; in two dimensions a linear regression of complex numbers).
+
+    Args:
+        source: (P, 2) x y.
+        target: (P, 2) x y.
+
+    Raises:
+        ValueError: all source points are one and the same.
+    """
+    source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0)
+    a, b = source - source_mean, target - target_mean
+    norm = float((a**2).sum())
+    if norm == 0.0:
+        raise ValueError("points that all coincide have no pose")
+    turn = float((a * b).sum()) / norm
+    lift = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / norm
+    linear = np.array([[turn, -lift], [lift, turn]])
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def extract_matrix(points68: FloatArray, size_px: int) -> Matrix:
+    """From the full frame to the extract: the 51 inner points onto the mean face.
+
+    Args:
+        points68: float32 (68, 2).
+        size_px: side of the extract.
+    """
+    padding = int(size_px * PADDING)
+    target = MEAN_FACE * (size_px - 2 * padding) + padding
+    return similarity(points68[-MEAN_FACE_SIZE:], target)
+
+
+def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
+    """The aligned face, straight from the full-resolution frame."""
+    return warp(image, extract_matrix(points68, size_px), size_px)
+
+
+def warp(image: Image, matrix: Matrix, size_px: int) -> Image:
+    """A square cut out of an image by a similarity transform; black beyond the image's edge.
+
+    Lanczos where the face is enlarged. Where it shrinks, an area mean along the extract's own
+    axes: warped at a whole multiple of the size that keeps every source pixel, then averaged.
+
+    Args:
+        image: uint8 (H, W, 3).
+        matrix: from image to extract.
+        size_px: side of the extract.
+
+    Returns:
+        uint8 (size_px, size_px, 3).
+    """
+    shrink = 1 / hypot(matrix[0, 0], matrix[1, 0])
+    if shrink <= 1:
+        return _warp(image, matrix, size_px, cv2.INTER_LANCZOS4)
+    # A pose no larger than the image: beyond that there is nothing to keep.
+    multiple = max(1, min(ceil(shrink), max(image.shape[:2]) // size_px + 1))
+    finer = matrix * multiple
+    finer[:, 2] += (multiple - 1) / 2
+    large = _warp(image, finer, size_px * multiple, cv2.INTER_LINEAR)
+    if multiple == 1:
+        return large
+    return np.asarray(cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _warp(image: Image, matrix: Matrix, size_px: int, flags: int) -> Image:
+    return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), flags=flags), np.uint8)
+
+
+def chip(image: Image, points5: FloatArray) -> Image:
+    """The recogniser's input, cut as dlib's extract_image_chip cuts it (within a grey level).
+
+    Args:
+        image: RGB uint8 (H, W, 3), the full frame.
+        points5: float32 (5, 2).
+
+    Returns:
+        RGB uint8 (150, 150, 3), black beyond the image's edge.
+    """
+    target = (CHIP_PADDING + CHIP_FACE) / (2 * CHIP_PADDING + 1) * CHIP_PX
+    pose = similarity(target, points5.astype(np.float64))
+    scale = hypot(pose[0, 0], pose[1, 0])
+    centre = pose @ [CHIP_PX / 2, CHIP_PX / 2, 1]
+    side = CHIP_PX * scale - 1
+    halvings = 0
+    while (side / 2 ** (halvings + 1) + 1) > CHIP_PX:
+        halvings += 1
+    part, origin = _surroundings(image, centre, side, pose[:, :2] / scale, halvings)
+    centre = centre - origin
+    for _ in range(halvings):
+        part, centre, side = _half(part), centre / 2 - HALVING_SHIFT, side / 2
+    step = pose[:, :2] / scale * side / (CHIP_PX - 1)
+    first = centre - step @ [(CHIP_PX - 1) / 2, (CHIP_PX - 1) / 2]
+    matrix = np.column_stack([step, first])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(part, matrix, (CHIP_PX, CHIP_PX), flags=flags), np.uint8)
+
+
+HALVING_SHIFT = np.array([1.25, 0.75])
+"""dlib's pyramid_down<2> maps a point p down to p / 2 - this."""
+
+
+def _surroundings(
+    image: Image, centre: NDArray[np.float64], side: float, turn: Matrix, halvings: int
+) -> tuple[Image, NDArray[np.float64]]:
+    """The part of the image that the chip can touch, and where it begins.
+
+    The margin and the rounding are dlib's, because they decide which pixels a halving keeps.
+    """
+    grow = 2
+    for _ in range(halvings):
+        grow = grow * 2 + 2
+    corners = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2 @ turn.T + centre
+    height, width = image.shape[:2]
+    low = np.floor((corners.min(axis=0) - grow).clip(min=0) + 0.5).astype(int)
+    high = np.minimum(corners.max(axis=0) + grow, [width - 1, height - 1])
+    high = np.floor(high + 0.5).astype(int)
+    part = image[low[1] : max(high[1] + 1, 0), low[0] : max(high[0] + 1, 0)]
+    if part.size == 0:
+        part = np.zeros((1, 1, 3), np.uint8)
+    return part, low.astype(np.float64)
+
+
+def _half(image: Image) -> Image:
+    """Half the size by a 1 4 6 4 1 kernel, without the pixels that it would reach over the edge."""
+    rows, columns = (image.shape[0] - 3) // 2, (image.shape[1] - 3) // 2
+    if rows < 1 or columns < 1:
+        return np.zeros((1, 1, 3), np.uint8)
+    return np.asarray(cv2.pyrDown(image)[1 : rows + 1, 1 : columns + 1], np.uint8)

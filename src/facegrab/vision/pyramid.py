@@ -1,0 +1,140 @@
+"""The tiled image pyramid that dlib's detector network looks at, in one canvas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from facegrab.types import FloatArray, Image
+
+MEAN_RGB = (122.782, 117.001, 104.298)
+"""What dlib's networks subtract from R, G and B before dividing by 256 (dlib, input_rgb_image)."""
+
+RATE = 5 / 6
+"""Each level's size over the one before (dlib's pyramid_down<6>)."""
+GAP = 10
+"""Zero pixels between two levels (dlib, input_rgb_image_pyramid)."""
+MARGIN = 11
+"""Zero pixels around the canvas (dlib, input_rgb_image_pyramid)."""
+SMALLEST_HEIGHT = 5
+"""dlib ends the pyramid before a level of fewer rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where one level lies in the canvas, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where all levels of one image size lie: a column downwards, the rest upwards beside it."""
+
+    levels: tuple[Level, ...]
+    width: int
+    height: int
+
+    def nearest(self, x: int, y: int) -> int:
+        """The level that holds a canvas pixel, or the one nearest to it."""
+        best, best_distance = 0, float("inf")
+        for number, level in enumerate(self.levels):
+            dx = max(level.x - x, 0, x - (level.x + level.width - 1))
+            dy = max(level.y - y, 0, y - (level.y + level.height - 1))
+            distance = dx * dx + dy * dy
+            if distance < best_distance:
+                best, best_distance = number, distance
+            if best_distance == 0:
+                break
+        return best
+
+
+@lru_cache(maxsize=64)
+def layout(width: int, height: int) -> Layout:
+    """The canvas for an image of width x height pixels.
+
+    The packing is dlib's (compute_tiled_image_pyramid_details): the network sees a level's
+    neighbours across the gap, so another packing would move scores.
+    """
+    sizes = _level_sizes(width, height)
+    column = _column_height(sizes)
+    placed: list[Level] = []
+    y = MARGIN
+    while y < column + MARGIN and len(placed) < len(sizes):
+        level_width, level_height = sizes[len(placed)]
+        placed.append(Level(MARGIN, y, level_width, level_height))
+        y += level_height + GAP
+    y -= GAP
+    for level_width, level_height in sizes[len(placed) :]:
+        level = Level(MARGIN + width - level_width, y - level_height, level_width, level_height)
+        if level.y + level.height - 1 < MARGIN:
+            break
+        placed.append(level)
+        y -= level_height + GAP
+    return Layout(tuple(placed), width + 2 * MARGIN, column + 2 * MARGIN)
+
+
+def _level_sizes(width: int, height: int) -> list[tuple[int, int]]:
+    sizes = [(width, height)]
+    while True:
+        width, height = int(RATE * width), int(RATE * height)
+        if width == 0 or height < SMALLEST_HEIGHT:
+            return sizes
+        sizes.append((width, height))
+
+
+def _column_height(sizes: list[tuple[int, int]]) -> int:
+    """Height of the first column: it ends where the rest fits upwards beside it."""
+    first_width, first_height = sizes[0]
+    total = sum(height + GAP for _, height in sizes) - 2 * GAP
+    column = previous_width = 0
+    for width, height in sizes:
+        fits_beside = width <= first_width - previous_width - GAP
+        if fits_beside and (column - first_height) * 2 >= total - first_height:
+            break
+        column += height + GAP
+        previous_width = width
+    return column - GAP
+
+
+def tiled(image: Image) -> tuple[FloatArray, Layout]:
+    """The canvas of an image.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
+
+    Returns:
+        float32 (3, canvas height, canvas width), mean subtracted, divided by 256, zero between
+        the levels; and its layout.
+    """
+    height, width = image.shape[:2]
+    place = layout(width, height)
+    canvas = np.zeros((3, place.height, place.width), np.float32)
+    for channel, (plane, mean) in enumerate(zip(cv2.split(image), MEAN_RGB, strict=True)):
+        current = (plane.astype(np.float32) - np.float32(mean)) * np.float32(1 / 256)
+        for number, level in enumerate(place.levels):
+            if number:
+                current = resize_corners(current, level.width, level.height)
+            canvas[channel, level.y : level.y + level.height, level.x : level.x + level.width] = (
+                current
+            )
+    return canvas, place
+
+
+def resize_corners(image: FloatArray, width: int, height: int) -> FloatArray:
+    """Bilinear resize that maps corner pixels onto corner pixels, as dlib's resize_image does."""
+    rows, columns = image.shape[:2]
+    step_x = (columns - 1) / max(width - 1, 1)
+    step_y = (rows - 1) / max(height - 1, 1)
+    matrix = np.array([[step_x, 0, 0], [0, step_y, 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    resized = cv2.warpAffine(
+        image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(resized, np.float32)
