@@ -1,0 +1,94 @@
+"""The folder of extracts: images encoded and written off the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+
+from facegrab.store.files import atomic, make_folder
+from facegrab.types import Image
+
+JPEG_QUALITY = 95
+THREADS = 2
+MOST_WAITING = 64
+"""Images that wait for a thread, at most: 50 MB at 512 px."""
+
+_PARAMETERS = {
+    ".jpg": [
+        cv2.IMWRITE_JPEG_QUALITY,
+        JPEG_QUALITY,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ],
+    ".png": [],
+}
+
+
+class Album:
+    """Writes images into a folder, each whole or not at all.
+
+    Args:
+        folder: made if missing.
+
+    Raises:
+        OutputError, AccessError: the folder cannot be made or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self._folder = folder
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
+        self._waiting: list[Future[None]] = []
+
+    def __enter__(self) -> Album:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the threads; images that no thread has begun are not written."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def write(self, name: str, image: Image) -> None:
+        """Hands over an image; it is in place after the next flush.
+
+        Args:
+            name: of the file, ending in ``.jpg`` (quality 95, 4:4:4) or ``.png``.
+            image: RGB uint8 (H, W, 3).
+
+        Raises:
+            OutputError, AccessError: an image before this one could not be written.
+        """
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
+        self._waiting.append(self._pool.submit(self._encode, name, image))
+
+    def flush(self) -> None:
+        """Waits until every image handed over is in place.
+
+        Raises:
+            OutputError, AccessError: one could not be written.
+        """
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.result()
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Waits for the threads, then removes images: their rows were not committed."""
+        wait(self._waiting)
+        self._waiting.clear()
+        for name in names:
+            with suppress(OSError):
+                (self._folder / name).unlink()
+
+    def _encode(self, name: str, image: Image) -> None:
+        suffix = Path(name).suffix
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, encoded = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
+        with atomic(self._folder / name) as part:
+            part.write_bytes(encoded.tobytes())

@@ -1,0 +1,87 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facegrab.errors import AccessError, FaceGrabError, OutputError
+
+LONGEST_NAME_BYTES = 150
+"""What a source's name may take of a file's: file systems end at 255 bytes."""
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path to write to, renamed to ``path`` when the block ends well, removed when it does not.
+
+    Raises:
+        OutputError: it cannot be written: a full disk, a missing folder.
+        AccessError: it may not be.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with writing(path):
+            yield part
+            part.replace(path)
+    finally:
+        with writing(path):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the system's errors into ours, which name the file and the way out.
+
+    Raises:
+        OutputError, AccessError: see above.
+    """
+    try:
+        yield
+    except FaceGrabError:
+        raise
+    except PermissionError as error:
+        raise AccessError(f"no permission to write {path}: choose another output") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise no_space(path) from error
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def no_space(path: Path) -> OutputError:
+    """The error of a full disk."""
+    return OutputError(
+        f"no space left to write {path}: free some and run again; what is done is kept"
+    )
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and those above it.
+
+    Raises:
+        OutputError: something else has its name, or the disk is full.
+        AccessError: no permission.
+    """
+    with writing(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise OutputError(f"{path} is no folder: choose another output") from error
+    if not os.access(path, os.W_OK):
+        raise AccessError(f"no permission to write into {path}: choose another output folder")
+
+
+def safe_name(text: str) -> str:
+    """A name that every file system takes: no separators, no control characters, not too long."""
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
+    name = name.encode("utf-8", "replace")[:LONGEST_NAME_BYTES].decode("utf-8", "ignore")
+    name = name.strip(". ")
+    return f"_{name}" if not name or _RESERVED.match(name) else name

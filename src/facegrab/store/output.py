@@ -1,0 +1,97 @@
+"""The output folder: extracts, index and table, made when there is something to put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from facegrab.errors import OutputError
+from facegrab.store.album import Album
+from facegrab.store.files import safe_name
+from facegrab.store.index import Index, Rows
+from facegrab.types import Image
+
+INDEX_NAME = "facegrab.db"
+CSV_NAME = "facegrab.csv"
+
+
+class Output:
+    """A folder of extracts with its index; use it as a context manager.
+
+    Nothing is made on disk before the first source is entered.
+
+    Args:
+        folder: where to.
+        settings: what the result depends on; a folder with a result of other settings is refused.
+
+    Raises:
+        OutputError: a file has the folder's name.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"{folder} is no folder: choose another output")
+        self.folder = folder
+        self._settings = settings
+        self._stack = ExitStack()
+        self._opened: tuple[Album, Index] | None = None
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def enter_source(self, path: Path, name: str) -> tuple[int, str]:
+        """Makes room for a source; what an earlier run noted of it is forgotten.
+
+        Returns:
+            its row in the index, and what its files' names begin with.
+
+        Raises:
+            OutputError, AccessError: the folder cannot be made or written.
+            StoreError: it holds another run's result.
+        """
+        _, index = self._open()
+        return index.begin_source(path, safe_name(name))
+
+    def commit(self, rows: Rows, extracts: Mapping[str, Image]) -> None:
+        """Puts extracts in place, then their rows into the index: both or neither.
+
+        Args:
+            rows: faces and what became of them.
+            extracts: images by file name.
+
+        Raises:
+            OutputError, AccessError: something could not be written; nothing of it was.
+        """
+        album, index = self._open()
+        try:
+            for name, image in extracts.items():
+                album.write(name, image)
+            album.flush()
+            with index.transaction():
+                index.add(rows)
+        except BaseException:
+            album.discard(extracts)
+            raise
+
+    def finish_source(self, row: int, **counts: int) -> None:
+        """Notes that a source is done."""
+        _, index = self._open()
+        with index.transaction():
+            index.update_source(row, complete=1, **counts)
+
+    def write_table(self) -> None:
+        """Writes the table for people, if there is anything to tell."""
+        if self._opened is not None:
+            self._opened[1].write_csv(self.folder / CSV_NAME)
+
+    def _open(self) -> tuple[Album, Index]:
+        if self._opened is None:
+            album = self._stack.enter_context(Album(self.folder))
+            index = self._stack.enter_context(Index(self.folder / INDEX_NAME, self._settings))
+            self._opened = album, index
+        return self._opened
