@@ -1,0 +1,235 @@
+"""The command line: arguments to settings to library. The only place that prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from facegrab import __version__, settings
+from facegrab.errors import FaceGrabError, SettingError
+from facegrab.settings import ProcessSettings, RecognitionSettings
+
+if TYPE_CHECKING:
+    from facegrab.console import Screen
+    from facegrab.summary import Summary
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        arguments: without the program's name; by default those of the process.
+
+    Returns:
+        0, 1 on an error, 130 on Ctrl-C.
+    """
+    try:
+        options = _parser().parse_args(
+            _normalised(sys.argv[1:] if arguments is None else arguments)
+        )
+        recognition = RecognitionSettings(tolerance=options.tolerance, jitter=options.jitter)
+        process = ProcessSettings(
+            batch_size=options.batch_size,
+            skip_frames=options.skip_frames,
+            extract_size=options.extract_size,
+            scale=options.scale,
+            blur_threshold=options.blur_threshold,
+            format=options.format,
+            device=options.device,
+        )
+        return _run(options, recognition, process)
+    except FaceGrabError as error:
+        print(f"facegrab: {error}", file=sys.stderr)
+        return FAILED
+    except MemoryError:
+        print("facegrab: out of memory: try a smaller --batch_size or --scale", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("facegrab: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(
+    options: argparse.Namespace, recognition: RecognitionSettings, process: ProcessSettings
+) -> int:
+    # Imported here, so that --help and a wrong value answer at once.
+    from facegrab.console import Screen
+    from facegrab.grab import FaceGrab
+    from facegrab.media.source import find_sources
+
+    find_sources(options.input)  # a mistyped path should not cost the loading of the networks
+    with Screen() as screen:
+        grab = FaceGrab(options.reference, recognition, process)
+        screen.say_references(grab.reference_count)
+        if options.display_stats:
+            screen.say(str(grab.stats()))
+        if options.save_references:
+            screen.say(f"references saved to {grab.save(options.save_references)}")
+        summary = grab.process(options.input, options.output, watcher=screen)
+        return _end(screen, summary, options.output)
+
+
+def _end(screen: Screen, summary: Summary, output: str) -> int:
+    screen.say_summary(summary, output)
+    if summary.interrupted:
+        return INTERRUPTED
+    return FAILED if summary.failed else OK
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingError(f"{message} (facegrab --help shows the options)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="facegrab",
+        description="Writes aligned images of one person's face, and nobody else's, out of videos "
+        "and pictures.",
+        epilog="Long options take - as well as _: --skip-frames is --skip_frames.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
+    _add_paths(parser)
+    _add_recognition(parser)
+    _add_process(parser)
+    return parser
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what and where")
+    group.add_argument(
+        "-r",
+        "--reference",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="PATH",
+        help="who: an image, a folder of images, an .npz saved earlier, or '*' (quoted) for every "
+        "face; several are all of one person",
+    )
+    group.add_argument(
+        "-i",
+        "--input",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="PATH",
+        help="where to look: a video, an image, an image pattern (frames/img_%%04d.jpg), a glob, "
+        "a folder of images or of videos (with its sub-folders); several may be given",
+    )
+    group.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="for the faces; made if missing"
+    )
+    group.add_argument(
+        "-sr", "--save_references", metavar="FILE", help="save the references' encodings as .npz"
+    )
+    group.add_argument(
+        "-ds",
+        "--display_stats",
+        action="store_true",
+        help="show how well the references agree, and which do not fit",
+    )
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    default = RecognitionSettings()
+    group = parser.add_argument_group("who counts")
+    group.add_argument(
+        "-t",
+        "--tolerance",
+        type=float,
+        default=default.tolerance,
+        metavar=_span(settings.TOLERANCE),
+        help="distance that still counts as the same person; lower is stricter "
+        "(default %(default)s)",
+    )
+    group.add_argument(
+        "-j",
+        "--jitter",
+        type=int,
+        default=default.jitter,
+        metavar=_span(settings.JITTER),
+        help="resamples averaged for each reference picture (default %(default)s)",
+    )
+    group.add_argument(
+        "-bt",
+        "--blur_threshold",
+        type=float,
+        default=ProcessSettings().blur_threshold,
+        metavar=_span(settings.BLUR_THRESHOLD),
+        help="extracts less sharp than this (variance of the Laplacian) are dropped "
+        "(default %(default)g)",
+    )
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    default = ProcessSettings()
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "-sf",
+        "--skip_frames",
+        type=int,
+        default=default.skip_frames,
+        metavar=_span(settings.SKIP_FRAMES),
+        help="frames to pass over: 5 looks at every 6th (default %(default)s)",
+    )
+    group.add_argument(
+        "-s",
+        "--scale",
+        type=_scale,
+        default=default.scale,
+        metavar=_span(settings.SCALE),
+        help="factor for detection, which then enlarges once by 2; larger finds smaller faces and "
+        "takes longer (default auto: all faces whose extract is enlarged at most twice, "
+        "within 1536 px)",
+    )
+    group.add_argument(
+        "-xs",
+        "--extract_size",
+        type=int,
+        default=default.extract_size,
+        metavar=_span(settings.EXTRACT_SIZE),
+        help="side of the square extracts in pixels (default %(default)s)",
+    )
+    group.add_argument(
+        "--format", choices=settings.FORMATS, default=default.format, help="default %(default)s"
+    )
+    group.add_argument(
+        "-bs",
+        "--batch_size",
+        type=int,
+        default=default.batch_size,
+        metavar=_span(settings.BATCH_SIZE),
+        help="frames that go through together, at most (default %(default)s)",
+    )
+    group.add_argument(
+        "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"
+    )
+
+
+def _span(span: tuple[float, float]) -> str:
+    return f"[{span[0]:g}-{span[1]:g}]"
+
+
+def _scale(text: str) -> float | str:
+    return text if text == settings.AUTO else float(text)
+
+
+_scale.__name__ = "scale"  # argparse names it in its message
+
+
+def _normalised(arguments: Sequence[str]) -> list[str]:
+    """Long options with _ for every - after the first two."""
+    return [_with_underscores(argument) for argument in arguments]
+
+
+def _with_underscores(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"

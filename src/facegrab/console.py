@@ -1,0 +1,152 @@
+"""What a run shows in a terminal: one bar a source, warnings, a summary."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from facegrab.summary import BLURRED, OTHER_PERSON, Plan, Summary
+
+
+class Screen:
+    """Watches a run for a person. Bars only where the output is a terminal.
+
+    Use it as a context manager: meanwhile it also shows what the library logs.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            _FramesPerSecond(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._log = _LogLines(self)
+
+    def __enter__(self) -> Screen:
+        logger = logging.getLogger("facegrab")
+        logger.addHandler(self._log)
+        logger.setLevel(logging.INFO)
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+        logging.getLogger("facegrab").removeHandler(self._log)
+
+    def say(self, line: str) -> None:
+        """Prints a line as it is."""
+        self._console.print(line, markup=False)
+
+    def say_references(self, count: int) -> None:
+        """What is looked for."""
+        if count == 0:
+            self.say("looking for every face")
+        else:
+            self.say(f"looking for one person, {_number(count, 'reference')}")
+
+    def begin(self, plan: Plan) -> None:
+        """Says what will be done with a source."""
+        frames = "frames"
+        if plan.frame_count is not None:
+            looked_at = -(-plan.frame_count // plan.every)
+            frames = f"{looked_at} of {_number(plan.frame_count, 'frame')}"
+        if plan.every > 1:
+            frames += f" (1 in {plan.every})"
+        self.say(
+            f"{plan.source.name}: {plan.width}x{plan.height}, looking at {frames} "
+            f"for faces of {plan.smallest_face_px} px and more "
+            f"(detection at {plan.fed_width}x{plan.fed_height})"
+        )
+        self._task = self._bars.add_task(plan.source.name, total=plan.frame_count, counts="")
+
+    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
+        """Moves the bar."""
+        if self._task is not None:
+            counts = f"frame {frames_read}, {faces_found} found, {faces_written} kept"
+            self._bars.update(self._task, completed=frames_read, counts=counts)
+
+    def end(self) -> None:
+        """Stops the bar."""
+        if self._task is not None:
+            self._bars.stop_task(self._task)
+            self._task = None
+
+    def say_summary(self, summary: Summary, output: str) -> None:
+        """What was done and where to look."""
+        for path, why in summary.failed:
+            self.say(f"not read: {why if str(path) in why else f'{path}: {why}'}")
+        for warning in summary.warnings:
+            self.say(f"warning: {warning}")
+        for line in summary_lines(summary, output):
+            self.say(line)
+
+
+def summary_lines(summary: Summary, output: str) -> list[str]:
+    """A summary in words."""
+    seconds = summary.seconds.get("all", 0.0)
+    damaged = f", {summary.frames_damaged} damaged" if summary.frames_damaged else ""
+    speed = f", {summary.frames_read / seconds:.0f} frames/s" if seconds > 0 else ""
+    head = "stopped; " if summary.interrupted else ""
+    lines = [
+        f"{head}{_number(summary.frames_read, 'frame')} read, "
+        f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}",
+        f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written, "
+        f"{summary.dropped[OTHER_PERSON]} of other people, "
+        f"{summary.dropped[BLURRED]} dropped as blurred",
+    ]
+    if summary.faces_written:
+        lines.append(f"look at {output}; facegrab.csv there lists every face")
+    elif summary.faces_found == 0:
+        lines.append("no faces: a larger --scale finds smaller ones, at the cost of time")
+    else:
+        lines.append(
+            "none of them is the person: facegrab.csv lists the distances; more and different "
+            "references help, or a higher --tolerance"
+        )
+    return lines
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+class _FramesPerSecond(ProgressColumn):
+    def render(self, task: object) -> Text:
+        speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+        return Text(f"{speed:.0f} frames/s" if speed else "")
+
+
+class _LogLines(logging.Handler):
+    """Shows what the library logs as plain lines."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.INFO)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        self._screen.say(f"{prefix}{record.getMessage()}")

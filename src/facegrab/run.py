@@ -1,0 +1,210 @@
+"""One run: sources in, a folder of extracts out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from itertools import chain
+
+from facegrab.errors import AccessError, MediaError, MissingError
+from facegrab.media import FrameReader, open_source
+from facegrab.media.source import Source
+from facegrab.people.decide import decide
+from facegrab.people.gallery import Gallery
+from facegrab.scan import Scanned, scan
+from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.store.index import Rows
+from facegrab.store.naming import Naming
+from facegrab.store.output import Output
+from facegrab.summary import BLURRED, OTHER_PERSON, Plan, Summary, Watcher
+from facegrab.types import Faces, Frame, Image
+from facegrab.vision.align import extract
+from facegrab.vision.look import Look
+
+_ONLY_SPEED = ("batch_size", "device")
+
+
+def result_settings(
+    recognition: RecognitionSettings, process: ProcessSettings, gallery: Gallery
+) -> dict[str, object]:
+    """What the content of an output folder depends on."""
+    settings: dict[str, object] = {
+        "references": gallery.digest if len(gallery) else "*",
+        "tolerance": float(recognition.tolerance),
+    }
+    settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
+    return settings
+
+
+class Run:
+    """Scans sources, decides who is who, extracts, and commits batch by batch.
+
+    Args:
+        look: finds and describes faces.
+        gallery: the references; an empty one matches everybody.
+        tolerance: the largest distance of the same person.
+        settings: how sources are read and what is written.
+        output: where to.
+        watcher: is told how it goes.
+    """
+
+    def __init__(
+        self,
+        look: Look,
+        gallery: Gallery,
+        tolerance: float,
+        settings: ProcessSettings,
+        output: Output,
+        watcher: Watcher,
+    ) -> None:
+        self._look = look
+        self._gallery = gallery
+        self._tolerance = tolerance
+        self._settings = settings
+        self._output = output
+        self._watcher = watcher
+        self._summary = Summary()
+
+    def over(self, sources: Sequence[Source]) -> Summary:
+        """Does all sources, one after the other.
+
+        Raises:
+            MediaError, MissingError, AccessError: none of them can be read.
+            OutputError, AccessError, StoreError: the output cannot be written.
+        """
+        start = time.perf_counter()
+        try:
+            for source in sources:
+                self._source(source, last_hope=len(self._summary.failed) == len(sources) - 1)
+        except KeyboardInterrupt:
+            self._summary.interrupted = True
+        self._output.write_table()
+        self._summary.seconds.update(self._look.seconds)
+        self._summary.seconds["all"] = time.perf_counter() - start
+        return self._summary
+
+    def _source(self, source: Source, *, last_hope: bool) -> None:
+        """Does one source; an unreadable one is noted, unless no other was or will be readable."""
+        every = self._settings.skip_frames + 1
+        try:
+            reader = open_source(source, every)
+        except (MediaError, MissingError, AccessError) as error:
+            self._failed(source, error, last_hope=last_hope)
+            return
+        with reader:
+            self._watcher.begin(self._plan(source, reader))
+            try:
+                self._read(source, reader)
+            except MediaError as error:
+                self._failed(source, error, last_hope=last_hope)
+            finally:
+                self._watcher.end()
+                self._summary.frames_read += reader.frames_read
+                self._summary.frames_damaged += reader.frames_damaged
+                self._summary.warnings += reader.warnings
+
+    def _failed(self, source: Source, error: Exception, *, last_hope: bool) -> None:
+        if last_hope:
+            raise error
+        self._summary.failed.append((source.path, str(error)))
+
+    def _read(self, source: Source, reader: FrameReader) -> None:
+        frames = self._timed_decode(reader)
+        looked_at, found, written = 0, 0, 0
+        with closing(scan(frames, self._look, self._settings.batch_size)) as batches:
+            # The output is made once there is a frame to look at, not for a file without any.
+            first = next(batches)
+            row, name = self._output.enter_source(source.path, source.name)
+            naming = Naming(
+                name, self._settings.format, reader.duration_seconds, reader.frame_count
+            )
+            for scanned in chain([first], batches):
+                written += self._commit(scanned, source, row, naming)
+                found += len(scanned.faces)
+                looked_at += len(scanned.frames)
+                self._watcher.step(scanned.frames[-1].index + 1, found, written)
+        self._output.finish_source(
+            row,
+            width=reader.width,
+            height=reader.height,
+            frames_read=reader.frames_read,
+            frames_looked_at=looked_at,
+            frames_damaged=reader.frames_damaged,
+        )
+
+    def _commit(self, scanned: Scanned, source: Source, row: int, naming: Naming) -> int:
+        """Decides and extracts one batch and commits it; the number of extracts written."""
+        faces = scanned.faces
+        decisions = decide(faces.embedding, self._gallery, self._tolerance)
+        sharp = faces.sharpness >= self._settings.blur_threshold
+        dropped = [
+            None if ok and clear else BLURRED if ok else OTHER_PERSON
+            for ok, clear in zip(decisions.matched, sharp, strict=True)
+        ]
+        pictures = [_picture(source, frame) for frame in faces.frame.tolist()]
+        names = [
+            None if why else _name(naming, faces, each, pictures[each])
+            for each, why in enumerate(dropped)
+        ]
+        start = time.perf_counter()
+        extracts = self._extracts(scanned.frames, faces, names)
+        rows = Rows(
+            row, faces, pictures, decisions.distance, decisions.references_within, names, dropped
+        )
+        self._output.commit(rows, extracts)
+        summary = self._summary
+        summary.add_seconds("extract", time.perf_counter() - start)
+        summary.frames_looked_at += len(scanned.frames)
+        summary.faces_found += len(faces)
+        summary.faces_matched += int(decisions.matched.sum())
+        summary.faces_written += len(extracts)
+        summary.dropped.update(why for why in dropped if why)
+        return len(extracts)
+
+    def _extracts(
+        self, frames: Sequence[Frame], faces: Faces, names: Sequence[str | None]
+    ) -> dict[str, Image]:
+        image_of = {frame.index: frame.image for frame in frames}
+        size = self._settings.extract_size
+        return {
+            name: extract(image_of[int(faces.frame[each])], faces.points68[each], size)
+            for each, name in enumerate(names)
+            if name
+        }
+
+    def _plan(self, source: Source, reader: FrameReader) -> Plan:
+        feed = self._look.feed(reader.width, reader.height)
+        fed_width, fed_height = feed.size(reader.width, reader.height)
+        return Plan(
+            source=source.path,
+            width=reader.width,
+            height=reader.height,
+            frame_count=reader.frame_count,
+            every=self._settings.skip_frames + 1,
+            smallest_face_px=feed.smallest_source_px(self._look.eyes.detector.smallest_px),
+            fed_width=fed_width,
+            fed_height=fed_height,
+        )
+
+    def _timed_decode(self, reader: FrameReader) -> Iterator[Frame]:
+        frames = iter(reader)
+        while True:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            self._summary.add_seconds("decode", time.perf_counter() - start)
+            if frame is None:
+                return
+            yield frame
+
+
+def _picture(source: Source, frame: int) -> str | None:
+    return source.images[frame].name if source.images else None
+
+
+def _name(naming: Naming, faces: Faces, each: int, picture: str | None) -> str:
+    frame, number = int(faces.frame[each]), int(faces.number[each])
+    if picture is not None:
+        return naming.of_picture(picture, frame, number)
+    return naming.of_video(float(faces.pts_seconds[each]), frame, number)

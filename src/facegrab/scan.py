@@ -1,0 +1,119 @@
+"""Scanning: a source in, batches of frames with every face in them out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from typing import TypeVar
+
+from facegrab.types import Faces, Frame
+from facegrab.vision.look import Look
+
+BATCH_BYTES = 96 * 2**20
+"""Pixels of one batch, at most: 16 frames of 1080p. Three batches are alive at a time: one being
+decoded, one waiting, one being looked at."""
+
+_POLL_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scanned:
+    """A batch of frames and every face in them."""
+
+    frames: tuple[Frame, ...]
+    faces: Faces
+
+
+def scan(frames: Iterable[Frame], look: Look, batch_size: int) -> Generator[Scanned, None, None]:
+    """Looks at frames while a thread of its own decodes the next ones.
+
+    Args:
+        frames: in order; iterated in another thread.
+        look: finds and describes the faces.
+        batch_size: frames that go through together, at most.
+
+    Yields:
+        every batch, also those without a face, the short last one included.
+
+    Raises:
+        whatever decoding or looking raises; the thread has ended then, as it has when the
+        consumer stops early (close the generator).
+    """
+    with prefetched(chunks(frames, batch_size)) as batches:
+        for batch in batches:
+            yield Scanned(batch, look(batch))
+
+
+def chunks(frames: Iterable[Frame], batch_size: int) -> Iterator[tuple[Frame, ...]]:
+    """Frames in groups of at most batch_size and about BATCH_BYTES; the last one may be short."""
+    batch: list[Frame] = []
+    size_bytes = 0
+    for frame in frames:
+        if batch and size_bytes + frame.image.nbytes > BATCH_BYTES:
+            yield tuple(batch)
+            batch, size_bytes = [], 0
+        batch.append(frame)
+        size_bytes += frame.image.nbytes
+        if len(batch) == batch_size:
+            yield tuple(batch)
+            batch, size_bytes = [], 0
+    if batch:
+        yield tuple(batch)
+
+
+@contextmanager
+def prefetched(items: Iterable[T]) -> Iterator[Iterator[T]]:
+    """The same items, made one ahead by a thread that has ended when the block ends."""
+    queue: Queue[T | _End] = Queue(maxsize=1)
+    stop = threading.Event()
+
+    def put(item: T | _End) -> bool:
+        while not stop.is_set():
+            try:
+                queue.put(item, timeout=_POLL_SECONDS)
+            except Full:
+                continue
+            return True
+        return False
+
+    def fill() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised again in the consumer
+            put(_End(error))
+        else:
+            put(_End(None))
+
+    thread = threading.Thread(target=fill, name="facegrab-decode", daemon=True)
+    thread.start()
+    try:
+        yield _drain(queue)
+    finally:
+        stop.set()
+        thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+def _drain(queue: Queue[T | _End]) -> Iterator[T]:
+    while True:
+        try:
+            # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
+            item = queue.get(timeout=_POLL_SECONDS)
+        except Empty:
+            continue
+        if isinstance(item, _End):
+            if item.error is not None:
+                raise item.error
+            return
+        yield item

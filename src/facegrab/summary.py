@@ -1,0 +1,86 @@
+"""What a run tells: its plan, its progress, its result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+OTHER_PERSON = "other person"
+"""Reason for not writing a face: it is farther from the references than the tolerance."""
+BLURRED = "blurred"
+"""Reason for not writing a face: its extract is less sharp than the blur threshold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done with one source.
+
+    Attributes:
+        source: path of the video or picture folder.
+        width: of its (first) frame in pixels.
+        height: of its (first) frame in pixels.
+        frame_count: frames in it as the file says, or None.
+        every: one frame in so many is looked at.
+        smallest_face_px: side of the smallest face that will be found, in source pixels.
+        fed_width: width of the image that the detector sees, in pixels.
+        fed_height: height of it.
+    """
+
+    source: Path
+    width: int
+    height: int
+    frame_count: int | None
+    every: int
+    smallest_face_px: int
+    fed_width: int
+    fed_height: int
+
+
+@dataclass(slots=True)
+class Summary:
+    """What was done.
+
+    Attributes:
+        frames_read: frames decoded.
+        frames_looked_at: frames searched for faces.
+        frames_damaged: frames that could not be decoded and were passed over.
+        faces_found: faces seen.
+        faces_matched: faces of the person asked for.
+        faces_written: extracts written.
+        dropped: faces that were not written, by reason.
+        seconds: time spent, by stage, and in "all"; stages overlap.
+        warnings: one line each.
+        failed: (path, why) of each source that could not be read.
+        interrupted: stopped by Ctrl-C; what was done until then is kept.
+    """
+
+    frames_read: int = 0
+    frames_looked_at: int = 0
+    frames_damaged: int = 0
+    faces_found: int = 0
+    faces_matched: int = 0
+    faces_written: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Adds to a stage's time."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
+class Watcher(Protocol):
+    """Is told how a run goes."""
+
+    def begin(self, plan: Plan) -> None:
+        """A source has been opened."""
+
+    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
+        """A batch of it is committed; the figures are those of this source so far."""
+
+    def end(self) -> None:
+        """The source is done, or could not be finished."""
