@@ -1,0 +1,40 @@
+"""Presentation times -> seconds since the first frame."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+# A step back of more than this is a break in the stream (two recordings joined, a counter that
+# wrapped): the clock goes on from there. Less is disorder, and the time stands still.
+_BREAK_SECONDS = 1
+
+
+class Clock:
+    """Seconds since the first frame: pts x time_base, never falling.
+
+    The first frame is second 0 wherever the stream's times start. A frame without a time comes one
+    average frame after the one before it.
+
+    Args:
+        time_base: seconds per tick of the pts.
+        frame_seconds: average duration of a frame.
+    """
+
+    def __init__(self, time_base: Fraction, frame_seconds: Fraction) -> None:
+        self._time_base = time_base
+        self._step = max(1, round(frame_seconds / time_base))
+        self._break = round(_BREAK_SECONDS / time_base)
+        self._origin: int | None = None
+        self._last = -self._step
+
+    def seconds(self, pts: int | None) -> float:
+        """The next frame's time in seconds; pts in ticks, None where the stream has none."""
+        follows = self._last + self._step
+        if pts is None:
+            ticks = follows
+        else:
+            if self._origin is None or pts - self._origin < self._last - self._break:
+                self._origin = pts - follows
+            ticks = max(pts - self._origin, self._last)
+        self._last = ticks
+        return float(ticks * self._time_base)

@@ -1,0 +1,98 @@
+"""What every reader of frames has in common, and the check before a file is opened."""
+
+from __future__ import annotations
+
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from facegrab.errors import AccessError, MediaError, MissingError, SettingError
+from facegrab.types import Frame
+
+# 134 million pixels: above 16K video (15360 x 8640 = 132.7 million) and any usual camera; one such
+# image is 400 MB. A header that claims more is damaged or hostile.
+MAX_PIXELS = 2**27
+
+
+class FrameReader(ABC):
+    """Iterator over every ``every``-th frame of a source, in order; a context manager.
+
+    Attributes:
+        width: pixels of the first frame, upright and with square pixels.
+        height: likewise.
+        frame_count: frames of the source, exact for images; for a video what the container says or
+            its duration allows, an estimate; None if unknown.
+        duration_seconds: what the container says; None if unknown and for images.
+        frames_read: sound frames gone past so far, those that were skipped too.
+        frames_damaged: frames that could not be decoded so far.
+    """
+
+    width: int
+    height: int
+    frame_count: int | None
+    duration_seconds: float | None
+    _frames: Iterator[Frame]
+
+    def __init__(self, path: Path, every: int) -> None:
+        if every < 1:
+            raise SettingError(f"every is a whole number from 1, not {every!r}")
+        self.path = path
+        self.every = every
+        self.frames_read = 0
+        self.frames_damaged = 0
+
+    @property
+    @abstractmethod
+    def warnings(self) -> list[str]:
+        """What went wrong so far, one line each."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file and the decoder; iteration ends. Closing twice is fine."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def check_file(path: Path) -> int:
+    """The size in bytes of a regular file that may be read.
+
+    Raises:
+        MissingError: there is no such file.
+        AccessError: it may not be read.
+        MediaError: it is a folder, a device or pipe, or empty.
+    """
+    try:
+        status = path.stat()
+        # Opening a pipe would wait for its other end: what it is comes first.
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except PermissionError as error:
+        raise AccessError(f"no permission to read {path}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingError(f"no such file: {path}") from error
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{path} cannot be opened: {error}") from error
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+        raise MediaError(f"{path} is {what}, no video and no image")
+    if status.st_size == 0:
+        raise MediaError(f"{path} is empty")
+    return status.st_size
