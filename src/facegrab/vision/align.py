@@ -44,6 +44,9 @@ MEAN_FACE = np.array(
     ]
 ).T  # fmt: skip
 
+LANCZOS_REACH_PX = 5
+"""Source pixels that a warped one depends on to each side, rounded up."""
+
 CHIP_PX = 150
 """Side of the recogniser's input (dlib's face recognition model v1)."""
 CHIP_PADDING = 0.25
@@ -102,6 +105,20 @@ def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
     return warp(image, extract_matrix(points68, size_px), size_px)
 
 
+def grey_extract(image: Image, points68: FloatArray, size_px: int) -> NDArray[np.uint8]:
+    """The luma of the aligned face, uint8 (size_px, size_px), at two fifths of the cost."""
+    matrix = extract_matrix(points68, size_px)
+    corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
+    touched = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
+    height, width = image.shape[:2]
+    left, top = np.clip(touched.min(axis=1) - LANCZOS_REACH_PX, 0, [width - 1, height - 1])
+    right, bottom = np.clip(touched.max(axis=1) + LANCZOS_REACH_PX, 1, [width, height])
+    part = image[int(top) : ceil(bottom), int(left) : ceil(right)]
+    matrix[:, 2] += matrix[:, :2] @ [int(left), int(top)]
+    grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
+    return warp(grey, matrix, size_px)
+
+
 def warp(image: Image, matrix: Matrix, size_px: int) -> Image:
     """A square cut out of an image by a similarity transform; black beyond the image's edge.
 
@@ -109,12 +126,12 @@ def warp(image: Image, matrix: Matrix, size_px: int) -> Image:
     axes: warped at a whole multiple of the size that keeps every source pixel, then averaged.
 
     Args:
-        image: uint8 (H, W, 3).
+        image: uint8 (H, W, 3) or (H, W).
         matrix: from image to extract.
         size_px: side of the extract.
 
     Returns:
-        uint8 (size_px, size_px, 3).
+        uint8 (size_px, size_px, 3) or (size_px, size_px).
     """
     shrink = 1 / hypot(matrix[0, 0], matrix[1, 0])
     if shrink <= 1:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facegrab.models.runtime import Net
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision.pyramid import RATE, Layout, tiled
+from facegrab.vision.pyramid import RATE, Canvas, Layout
 
 OVERLAP = 0.3382761351109955
 """Two boxes that overlap more are one face (stored in mmod_human_face_detector.dat)."""
@@ -47,13 +47,14 @@ class MmodDetector:
 
     def __init__(self, net: Net) -> None:
         self._net = net
+        self._canvas = Canvas()
 
     def __call__(self, images: Sequence[Image]) -> list[Detections]:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Detections:
         # One canvas a call: batching gains nothing on a CPU and costs 100 MB an image.
-        canvas, place = tiled(image)
+        canvas, place = self._canvas.fill(image)
         return _non_maximum_suppression(_decode(self._net(canvas[None])[0, 0], place))
 
 

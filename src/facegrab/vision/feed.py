@@ -52,6 +52,11 @@ class Feed:
         enough = smallest_px / round(USEFUL_SHARE * extract_size)
         return cls(min(enough, LONGEST_FED_PX / max(width, height), UPSAMPLE))
 
+    @classmethod
+    def widest(cls, width: int, height: int) -> Feed:
+        """The feed that finds the smallest faces within LONGEST_FED_PX, for a single picture."""
+        return cls(min(UPSAMPLE, LONGEST_FED_PX / max(width, height)))
+
     def smallest_source_px(self, smallest_px: int) -> int:
         """Side of the smallest face that will be found, in source pixels."""
         return ceil(smallest_px / self.factor - 1e-6)
@@ -73,8 +78,13 @@ class Feed:
             # face_recognition at one upsample.
             enlarged = resize_corners(image.astype(np.float32), *fed)
             return enlarged.astype(np.uint8)
-        how = cv2.INTER_AREA if self.factor < 1 else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, fed, interpolation=how), np.uint8)
+        if self.factor <= 0.5:
+            # By whole steps as an area mean, which OpenCV does fast; the rest below is bilinear.
+            # An area mean all the way takes five times as long and finds the same faces.
+            step = int(1 / self.factor)
+            whole = (max(width // step, 1), max(height // step, 1))
+            image = np.asarray(cv2.resize(image, whole, interpolation=cv2.INTER_AREA), np.uint8)
+        return np.asarray(cv2.resize(image, fed, interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def to_source(self, found: Detections, width: int, height: int) -> Detections:
         """Detections in the fed image, in whole pixels of a source of width x height."""

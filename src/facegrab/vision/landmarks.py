@@ -37,8 +37,8 @@ class TreeLandmarker:
         self._splits = splits
         self._tree_split = np.arange(trees, dtype=np.intp) * splits
         self._tree_leaf = np.arange(trees, dtype=np.intp) * (splits + 1)
-        self._split_a = forest.split_a.reshape(stages, -1)
-        self._split_b = forest.split_b.reshape(stages, -1)
+        self._split_a = forest.split_a.reshape(stages, -1).astype(np.intp)
+        self._split_b = forest.split_b.reshape(stages, -1).astype(np.intp)
         self._threshold = forest.threshold.reshape(stages, -1)
         self._leaf = forest.leaf.reshape(stages, trees * (splits + 1), -1)
 
@@ -78,12 +78,15 @@ class TreeLandmarker:
 
     def _leaves(self, stage: int, grey: FloatArray) -> IntArray:
         """Index of the leaf each tree ends in, (N, trees)."""
+        row = np.arange(len(grey), dtype=np.intp)[:, None] * grey.shape[1]
         node = np.zeros((len(grey), len(self._tree_split)), np.intp)
         for _ in range(self._depth):
             split = node + self._tree_split
-            a = np.take_along_axis(grey, self._split_a[stage][split], axis=1)
-            b = np.take_along_axis(grey, self._split_b[stage][split], axis=1)
-            node = 2 * node + np.where(a - b > self._threshold[stage][split], 1, 2)
+            # "clip" skips a check of the bounds, which the reader of the weights has made already.
+            a = grey.take(self._split_a[stage].take(split, mode="clip") + row, mode="clip")
+            b = grey.take(self._split_b[stage].take(split, mode="clip") + row, mode="clip")
+            right = a - b <= self._threshold[stage].take(split, mode="clip")
+            node = 2 * node + 1 + right
         return np.asarray(node - self._splits + self._tree_leaf, np.int64)
 
 
@@ -109,7 +112,10 @@ def _grey_at(images: Sequence[Image], image_of: IntArray, where: NDArray[np.floa
         height, width = images[number].shape[:2]
         x, y = pixel[rows, :, 0], pixel[rows, :, 1]
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        flat = np.where(inside, y * width + x, 0)
-        rgb = images[number].reshape(-1, 3)[flat]
-        grey[rows] = np.where(inside, rgb.sum(axis=-1, dtype=np.uint16) // 3, 0)
+        red = (y * width + x) * 3
+        values = images[number].reshape(-1)
+        total = values.take(red, mode="clip").astype(np.uint16)
+        total += values.take(red + 1, mode="clip")
+        total += values.take(red + 2, mode="clip")
+        grey[rows] = np.where(inside, total // 3, 0)
     return grey

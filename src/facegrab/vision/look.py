@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from facegrab.types import Faces, FloatArray, Frame, Image, IntArray
+from facegrab.types import EMBEDDING_LENGTH, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
 from facegrab.vision.detect import Detector
 from facegrab.vision.embed import Recogniser, jittered, storable
@@ -46,9 +46,10 @@ class Look:
 
     def __call__(self, frames: Sequence[Frame]) -> Faces:
         """Every face in the frames: rows in the order of the frames, best score first in each."""
-        with self._timed("detect"):
-            image_of, number, box, score = self._detect([frame.image for frame in frames])
         images = [frame.image for frame in frames]
+        with self._timed("detect"):
+            feeds = [self.feed(image.shape[1], image.shape[0]) for image in images]
+            image_of, number, box, score = self._detect(images, feeds)
         with self._timed("landmarks"):
             points5 = self.eyes.points5(images, image_of, box)
             points68 = self.eyes.points68(images, image_of, box)
@@ -83,18 +84,21 @@ class Look:
         Returns:
             float32 (1, 128), or (0, 128) if there is no face; the number of faces.
         """
-        image_of, _, box, _ = self._detect([image])
+        feed = Feed.widest(image.shape[1], image.shape[0])
+        image_of, _, box, _ = self._detect([image], [feed])
         if not len(box):
-            return np.empty((0, 128), np.float32), 0
+            return np.empty((0, EMBEDDING_LENGTH), np.float32), 0
         area = (box[:, 2:] - box[:, :2] + 1).prod(axis=1)
         largest = [int(area.argmax())]
         points = self.eyes.points5([image], image_of[largest], box[largest])
         samples = jittered(align.chip(image, points[0]), jitter)
         return self.eyes.recogniser(samples).mean(axis=0, keepdims=True), len(box)
 
-    def _detect(self, images: Sequence[Image]) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    def _detect(
+        self, images: Sequence[Image], feeds: Sequence[Feed]
+    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+        """Image, number within it, box and score of every face."""
         sizes = [(image.shape[1], image.shape[0]) for image in images]
-        feeds = [self.feed(*size) for size in sizes]
         fed = [feed.resize(image) for feed, image in zip(feeds, images, strict=True)]
         found = [
             feed.to_source(detections, *size)
@@ -118,7 +122,7 @@ class Look:
         self, images: Sequence[Image], image_of: IntArray, points68: FloatArray
     ) -> FloatArray:
         values = [
-            sharpness(align.extract(images[i], points, self.extract_size))
+            sharpness(align.grey_extract(images[i], points, self.extract_size))
             for i, points in zip(image_of, points68, strict=True)
         ]
         return np.array(values, np.float32)

@@ -1,0 +1,141 @@
+"""Similarity transforms, extracts and chips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from facegrab.vision import align
+from facegrab.vision.quality import sharpness
+
+ANGLES = st.floats(-3.1, 3.1)
+SCALES = st.floats(0.05, 20)
+SHIFTS = st.floats(-2000, 2000)
+
+
+def posed(points: NDArray[Any], angle: float, scale: float, x: float, y: float) -> NDArray[Any]:
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return points @ turn.T + [x, y]
+
+
+def face_points(angle: float, scale: float, x: float, y: float) -> NDArray[Any]:
+    """68 points whose inner 51 are the mean face in a pose."""
+    inner = posed(align.MEAN_FACE, angle, scale, x, y)
+    return np.vstack([np.zeros((17, 2)), inner]).astype(np.float32)
+
+
+@given(ANGLES, SCALES, SHIFTS, SHIFTS)
+def test_similarity_recovers_a_pose(angle: float, scale: float, x: float, y: float) -> None:
+    points = np.random.default_rng(0).normal(size=(51, 2))
+    moved = posed(points, angle, scale, x, y)
+    matrix = align.similarity(moved, points)
+    assert np.allclose(moved @ matrix[:, :2].T + matrix[:, 2], points, atol=1e-6)
+
+
+@given(st.integers(2, 60), st.integers(0, 2**32 - 1))
+def test_similarity_is_the_best_one(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    source, target = random.normal(size=(2, count, 2))
+    best = align.similarity(source, target)
+
+    def error(matrix: NDArray[Any]) -> float:
+        return float(((source @ matrix[:, :2].T + matrix[:, 2] - target) ** 2).sum())
+
+    for turn, lift, x, y in random.normal(scale=0.01, size=(8, 4)):
+        change = np.array([[turn, -lift, x], [lift, turn, y]])
+        assert error(best) <= error(best + change) + 1e-9
+
+
+def test_points_that_coincide_have_no_pose() -> None:
+    with pytest.raises(ValueError, match="no pose"):
+        align.similarity(np.ones((5, 2)), np.ones((5, 2)))
+
+
+@given(ANGLES, st.floats(40, 800), SHIFTS, SHIFTS, st.integers(32, 1024))
+def test_every_pose_lands_on_the_mean_face(
+    angle: float, scale: float, x: float, y: float, size: int
+) -> None:
+    points = face_points(angle, scale, x, y)
+    matrix = align.extract_matrix(points, size)
+    landed = points[17:].astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    padding = int(size * 0.18)
+    assert np.abs(landed - (align.MEAN_FACE * (size - 2 * padding) + padding)).max() < 0.05
+    assert padding - 1 <= landed.min()
+    assert landed.max() <= size - padding + 1
+
+
+def test_a_pattern_stands_upright_in_the_extract() -> None:
+    """A face-sized cross, drawn turned and far from the origin, is a straight cross at the end."""
+    image = np.zeros((600, 900, 3), np.uint8)
+    points = face_points(0.5, 150, 520, 260)
+    nose, brow = points[30], points[27]
+    cv2.line(image, brow.astype(int).tolist(), nose.astype(int).tolist(), (255, 255, 255), 7)
+    extract = align.extract(image, points, 256)
+    bright = np.nonzero(extract[..., 0] > 128)
+    assert bright[1].std() < 3
+    assert bright[0].std() > 10
+    assert abs(bright[1].mean() - (align.MEAN_FACE[10, 0] * 164 + 46)) < 1.5
+
+
+@pytest.mark.parametrize("shrink", [1.5, 2.0, 3.7, 8.0, 40.0])
+def test_shrinking_is_an_area_mean(shrink: float) -> None:
+    """Single bright pixels must not come and go with their place: no light is lost."""
+    random = np.random.default_rng(2)
+    image = np.zeros((1600, 1600, 3), np.uint8)
+    image[random.integers(200, 1400, 8000), random.integers(200, 1400, 8000)] = 255
+    size = 32
+    matrix = np.array([[1 / shrink, 0, -400 / shrink], [0, 1 / shrink, -400 / shrink]])
+    side = int(size * shrink)
+    covered = image[400 : 400 + side, 400 : 400 + side]
+    shrunk = align.warp(image, matrix, size)
+    assert shrunk.mean() == pytest.approx(covered.mean(), rel=0.1, abs=0.6)
+
+
+def test_enlarging_is_lanczos() -> None:
+    image = np.random.default_rng(3).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    matrix = np.array([[2.0, 0, -20], [0, 2.0, -20]])
+    expected = cv2.warpAffine(image, matrix, (64, 64), flags=cv2.INTER_LANCZOS4)
+    assert np.array_equal(align.warp(image, matrix, 64), expected)
+
+
+def test_beyond_the_edge_is_black() -> None:
+    image = np.full((100, 100, 3), 200, np.uint8)
+    extract = align.extract(image, face_points(0, 100, -20, 0), 128)
+    assert not extract[:, :20].any()
+    assert extract[60, 100].min() > 190
+
+
+@given(ANGLES, st.floats(20, 300), st.floats(-400, 700), st.floats(-400, 700))
+def test_grey_extract_is_the_extracts_luma(angle: float, scale: float, x: float, y: float) -> None:
+    noise = np.random.default_rng(4).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    image = np.asarray(cv2.GaussianBlur(noise, (9, 9), 0), np.uint8)
+    points = face_points(angle, scale, x, y)
+    luma = cv2.cvtColor(align.extract(image, points, 64), cv2.COLOR_RGB2GRAY)
+    grey = align.grey_extract(image, points, 64)
+    # Where Lanczos overshoots at the black edge, each colour is clipped before they are mixed.
+    assert np.abs(luma.astype(int) - grey).mean() < 1
+
+
+@given(ANGLES, st.floats(1, 2000), st.floats(-3000, 3000), st.floats(-3000, 3000))
+def test_a_chip_can_be_cut_anywhere(angle: float, scale: float, x: float, y: float) -> None:
+    image = np.full((80, 60, 3), 255, np.uint8)
+    points = posed(align.CHIP_FACE, angle, scale, x, y).astype(np.float32)
+    if np.ptp(points, axis=0).max() == 0:
+        return
+    assert align.chip(image, points).shape == (150, 150, 3)
+
+
+def test_blur_lowers_sharpness() -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (256, 256), dtype=np.uint8)
+    values = [sharpness(noise)]
+    blurred = [np.asarray(cv2.GaussianBlur(noise, (0, 0), sigma), np.uint8) for sigma in (1, 2, 4)]
+    values += [sharpness(each) for each in blurred]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 10 < values[1]
+    assert sharpness(np.full((64, 64), 9, np.uint8)) == 0

@@ -1,0 +1,144 @@
+"""Detection, embedding and one whole look, on nets whose answers are known by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facegrab.types import Detections, FloatArray, Frame, Image, IntArray
+from facegrab.vision.align import CHIP_FACE, MEAN_FACE
+from facegrab.vision.detect import MmodDetector
+from facegrab.vision.embed import BATCH, ResnetRecogniser, jittered, storable
+from facegrab.vision.look import Eyes, Look
+
+
+class ScoreNet:
+    """A net that answers the same score at given places of a canvas."""
+
+    def __init__(self, hits: dict[tuple[int, int], float]) -> None:
+        self.hits = hits
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        scores = np.full((1, 1, x.shape[2] // 8, x.shape[3] // 8), -1, np.float32)
+        for (row, column), score in self.hits.items():
+            scores[0, 0, row, column] = score
+        return scores
+
+
+def test_a_score_on_the_first_level_is_a_box_of_the_windows_size() -> None:
+    found = MmodDetector(ScoreNet({(10, 20): 0.7}))([np.zeros((400, 500, 3), np.uint8)])[0]
+    # The score's centre is canvas pixel 14 + 8 x index; the level begins at 11; half a window 39.5.
+    assert found.box.tolist() == [[124, 44, 203, 123]]
+    assert found.score.tolist() == [np.float32(0.7)]
+
+
+def test_of_overlapping_boxes_the_best_stays_and_the_order_is_by_score() -> None:
+    hits = {(10, 20): 0.7, (10, 21): 0.9, (30, 30): 0.8, (12, 20): 0.1}
+    found = MmodDetector(ScoreNet(hits))([np.zeros((400, 500, 3), np.uint8)])[0]
+    assert found.score.tolist() == [np.float32(0.9), np.float32(0.8)]
+
+
+def test_no_score_no_box() -> None:
+    images = [np.zeros((60, 60, 3), np.uint8), np.zeros((9, 300, 3), np.uint8)]
+    found = MmodDetector(ScoreNet({}))(images)
+    assert [len(each) for each in found] == [0, 0]
+
+
+class MeanNet:
+    """A recogniser whose vector begins with the chip's mean colour."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        self.batches.append(len(x))
+        means = x.mean(axis=(2, 3))
+        return np.hstack([means, np.zeros((len(x), 125), np.float32)]).astype(np.float32)
+
+
+def test_chips_go_through_in_bounded_batches_and_keep_their_order() -> None:
+    net = MeanNet()
+    chips = [np.full((150, 150, 3), value, np.uint8) for value in range(2 * BATCH + 3)]
+    vectors = ResnetRecogniser(net)(chips)
+    assert net.batches == [BATCH, BATCH, 3]
+    assert np.allclose(np.diff(vectors[:, 0]), 1 / 256, atol=1e-5)
+    assert ResnetRecogniser(net)([]).shape == (0, 128)
+
+
+def test_storable_is_what_float16_gives_back() -> None:
+    vectors = np.random.default_rng(0).normal(0, 0.1, (50, 128)).astype(np.float32)
+    kept = storable(vectors)
+    assert np.array_equal(kept, kept.astype(np.float16).astype(np.float32))
+    assert np.linalg.norm(kept - vectors, axis=1).max() < 1e-3
+
+
+def test_jitter_begins_with_the_chip_itself_and_repeats_itself() -> None:
+    chip = np.random.default_rng(1).integers(0, 256, (150, 150, 3), dtype=np.uint8)
+    samples = jittered(chip, 6)
+    assert len(samples) == 6
+    assert np.array_equal(samples[0], chip)
+    assert len({sample.tobytes() for sample in samples}) == 6
+    assert all(np.array_equal(a, b) for a, b in zip(samples, jittered(chip, 6), strict=True))
+
+
+class Places:
+    """A detector that finds boxes by the size of the image it is given."""
+
+    smallest_px = 72
+
+    def __init__(self, boxes: dict[int, list[list[int]]]) -> None:
+        self.boxes = boxes
+
+    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+        found = [np.array(self.boxes[i.shape[1]], np.float32).reshape(-1, 4) for i in images]
+        return [Detections(box, np.linspace(1, 0.5, len(box), dtype=np.float32)) for box in found]
+
+
+class Layout:
+    """Landmarks at fixed places of the box."""
+
+    def __init__(self, points: NDArray[Any]) -> None:
+        self.points = points
+
+    def __call__(self, images: Sequence[Image], image_of: IntArray, box: FloatArray) -> FloatArray:
+        side = (box[:, 2:] - box[:, :2])[:, None]
+        return np.asarray(self.points[None] * side + box[:, None, :2], np.float32)
+
+
+def look(boxes: dict[int, list[list[int]]]) -> Look:
+    points68 = np.vstack([np.zeros((17, 2)), MEAN_FACE])
+    eyes = Eyes(Places(boxes), Layout(CHIP_FACE), Layout(points68), ResnetRecogniser(MeanNet()))
+    return Look(eyes, scale=0.5, extract_size=64)
+
+
+def test_rows_follow_the_frames_and_each_is_described_from_its_own_frame() -> None:
+    small, large = np.full((100, 120, 3), 50, np.uint8), np.full((200, 300, 3), 220, np.uint8)
+    boxes = {120: [[10, 10, 59, 59]], 300: [[20, 20, 99, 99], [150, 50, 209, 109]]}
+    frames = [Frame(7, 0.28, large), Frame(14, 0.56, small), Frame(21, 0.84, large)]
+    faces = look(boxes)(frames)
+    assert faces.frame.tolist() == [7, 7, 14, 21, 21]
+    assert faces.number.tolist() == [0, 1, 0, 0, 1]
+    assert faces.pts_seconds.tolist() == [0.28, 0.28, 0.56, 0.84, 0.84]
+    assert faces.size_px.tolist() == [80, 60, 50, 80, 60]
+    assert (faces.embedding[:, 0] > 0).tolist() == [True, True, False, True, True]
+
+
+def test_frames_without_faces_give_no_rows() -> None:
+    faces = look({120: []})([Frame(0, 0.0, np.zeros((100, 120, 3), np.uint8))])
+    assert len(faces) == 0
+    assert faces.embedding.shape == (0, 128)
+
+
+def test_a_reference_is_the_largest_face() -> None:
+    image = np.full((200, 300, 3), 10, np.uint8)
+    image[:, 140:] = 250
+    # A picture is fed at up to twice its size, which for dlib is 2 w + 2.
+    embedding, count = look({602: [[0, 0, 99, 99], [340, 100, 599, 359]]}).reference(
+        image, jitter=1
+    )
+    assert count == 2
+    assert embedding.shape == (1, 128)
+    assert embedding[0, 0] > 0.2  # bright: of the face at the right
