@@ -88,6 +88,16 @@ def test_boxes_of_the_portraits_are_dlibs(eyes: Eyes, portrait: Image, upsample:
     _assert_same(_detections(eyes, portrait, upsample), theirs)
 
 
+@pytest.mark.parametrize("size", [(226, 220), (300, 421), (615, 376)])
+def test_boxes_at_sizes_where_dlib_packs_oddly(eyes: Eyes, size: tuple[int, int]) -> None:
+    """Its canvas leaves levels out at some sizes, and lays small ones over each other at others."""
+    data = pytest.importorskip("skimage.data")
+    image = np.asarray(cv2.resize(data.astronaut()[:300, 60:360], size), np.uint8)
+    theirs = _dlib_detections(image, 0)
+    assert len(theirs) == 1
+    _assert_same(_detections(eyes, image, 0), theirs)
+
+
 @pytest.mark.parametrize("upsample", [0, 1])
 def test_boxes_of_the_stills_are_dlibs(eyes: Eyes, upsample: int) -> None:
     stills = _stills(upsample)

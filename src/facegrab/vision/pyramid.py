@@ -75,7 +75,7 @@ def layout(width: int, height: int) -> Layout:
     y -= GAP
     for level_width, level_height in sizes[len(placed) :]:
         level = Level(MARGIN + width - level_width, y - level_height, level_width, level_height)
-        if level.y + level.height - 1 < MARGIN:
+        if level.y < MARGIN + height:  # it would cover the first level
             break
         placed.append(level)
         y -= level_height + GAP
