@@ -36,14 +36,18 @@ class Turn:
         return image.copy() if turned is image else np.asarray(turned, np.uint8)
 
 
+UPRIGHT = Turn()
+
+
 def frame_turn(frame: VideoFrame) -> Turn:
-    """How the frame's display matrix asks it to be turned.
+    """How the frame's display matrix asks it to be turned; ask once a stream, not once a frame.
 
     The matrix, row by row a b u c d v x y w, sends pixel (x, y) to (a x + c y, b x + d y)
     (FFmpeg, libavutil/display.h). Only quarter turns and mirroring are applied; an angle between
     goes to the nearest. For pure rotations this is ``np.rot90(image, frame.rotation // 90)``.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # In PyAV 18 a frame whose side data were read is never freed: so a tiny copy is asked.
+    matrix = frame.reformat(16, 16, "gray").side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return Turn()
     # As Python's integers: the absolute value of the lowest int32 is no int32.
@@ -66,14 +70,17 @@ def square_size(width: int, height: int, pixel_aspect: Fraction | None) -> tuple
     return width, round(height / pixel_aspect)
 
 
-def upright_size(frame: VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+def upright_size(frame: VideoFrame, pixel_aspect: Fraction | None, turn: Turn) -> tuple[int, int]:
     """Width and height of what `upright_image` makes of the frame."""
     width, height = square_size(frame.width, frame.height, pixel_aspect)
-    return (height, width) if frame_turn(frame).transpose else (width, height)
+    return (height, width) if turn.transpose else (width, height)
 
 
 def upright_image(
-    frame: VideoFrame, pixel_aspect: Fraction | None, reformatter: VideoReformatter
+    frame: VideoFrame,
+    pixel_aspect: Fraction | None,
+    reformatter: VideoReformatter,
+    turn: Turn = UPRIGHT,
 ) -> Image:
     """RGB uint8 (H, W, 3), an array of its own; alpha is dropped.
 
@@ -93,4 +100,4 @@ def upright_image(
     )
     # A view into the frame's buffer, whose rows may be padded: Turn.apply makes the copy.
     view = np.asarray(rgb.to_ndarray(), np.uint8)
-    return frame_turn(frame).apply(view)
+    return turn.apply(view)

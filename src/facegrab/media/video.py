@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from facegrab.errors import MediaError
 from facegrab.media.clock import Clock
-from facegrab.media.geometry import square_size, upright_image, upright_size
+from facegrab.media.geometry import UPRIGHT, frame_turn, square_size, upright_image, upright_size
 from facegrab.media.reader import MAX_PIXELS, FrameReader, check_file
 from facegrab.types import Frame, Image
 
@@ -85,6 +85,7 @@ class VideoReader(FrameReader):
         self._stream = _pick_stream(self._container, self.path)
         self._aspect = self._stream.sample_aspect_ratio
         self._reformatter = VideoReformatter()
+        self._rotation, self._turn = 0, UPRIGHT
         codec = self._stream.codec_context
         # The default, slice threads, gives concealed damage in H.264 out as sound frames.
         codec.thread_type = "AUTO"
@@ -96,7 +97,8 @@ class VideoReader(FrameReader):
         first = next(decoded, None)
         if first is None:
             raise MediaError(f"{self.path}: no frame of the video can be decoded")
-        self.width, self.height = upright_size(first[2], self._aspect)
+        self._rotation, self._turn = first[2].rotation, frame_turn(first[2])
+        self.width, self.height = upright_size(first[2], self._aspect, self._turn)
         self._frames = self._look(itertools.chain([first], decoded))
 
     @property
@@ -130,7 +132,9 @@ class VideoReader(FrameReader):
     def _convert(self, frame: av.VideoFrame) -> Image | None:
         self._check_size(frame.width, frame.height)
         try:
-            return upright_image(frame, self._aspect, self._reformatter)
+            if frame.rotation != self._rotation:
+                self._rotation, self._turn = frame.rotation, frame_turn(frame)
+            return upright_image(frame, self._aspect, self._reformatter, self._turn)
         except av.FFmpegError as error:
             _LOG.debug("%s: %s", self.path, error)
             self._convertible = False
