@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ class Places:
     def __init__(self, boxes: dict[int, list[list[int]]]) -> None:
         self.boxes = boxes
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, images: Iterable[Image]) -> list[Detections]:
         found = [np.array(self.boxes[i.shape[1]], np.float32).reshape(-1, 4) for i in images]
         return [Detections(box, np.linspace(1, 0.5, len(box), dtype=np.float32)) for box in found]
 

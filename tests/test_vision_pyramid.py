@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facegrab.vision.pyramid import MARGIN, MEAN_RGB, Canvas, Level, layout, resize_corners
+from facegrab.models.details import MEAN_RGB
+from facegrab.models.details import OUTER_PADDING_PX as MARGIN
+from facegrab.vision.pyramid import Canvas, Level, layout, resize_corners
 
 SIDES = st.integers(1, 2000)
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.details import CHIP_PX
 from facegrab.types import FloatArray, Image
 
 Matrix = NDArray[np.float64]
@@ -47,10 +48,8 @@ MEAN_FACE = np.array(
 LANCZOS_REACH_PX = 5
 """Source pixels that a warped one depends on to each side, rounded up."""
 
-CHIP_PX = 150
-"""Side of the recogniser's input (dlib's face recognition model v1)."""
 CHIP_PADDING = 0.25
-"""Padding around it (the same)."""
+"""Padding around the face in the recogniser's chip (dlib's face recognition model v1)."""
 # Mean positions of dlib's 5 points in the unit square: outer and inner corner of the left eye of
 # the picture's right, then of the other, then the base of the nose (dlib, get_face_chip_details).
 CHIP_FACE = np.array(

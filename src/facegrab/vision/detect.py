@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.details import NMS_OVERLAP, WINDOW_PX
 from facegrab.models.runtime import Net
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.pyramid import RATE, Canvas, Layout
 
-OVERLAP = 0.3382761351109955
-"""Two boxes that overlap more are one face (stored in mmod_human_face_detector.dat)."""
-WINDOW_PX = 80
-"""Side of the detection window (the same file)."""
 STRIDE_PX = 8
 """Canvas pixels from one score to the next: three convolutions of stride 2."""
 FIRST_CENTRE_PX = 14
@@ -30,8 +27,11 @@ class Detector(Protocol):
     smallest_px: int
     """Side of the smallest box, in pixels of the image, that is found reliably."""
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
-        """One Detections per image, in that image's pixels."""
+    def __call__(self, images: Iterable[Image]) -> list[Detections]:
+        """One Detections per image, in that image's pixels.
+
+        The images may be made one by one as they are asked for, so none need be kept.
+        """
         ...
 
 
@@ -49,7 +49,7 @@ class MmodDetector:
         self._net = net
         self._canvas = Canvas()
 
-    def __call__(self, images: Sequence[Image]) -> list[Detections]:
+    def __call__(self, images: Iterable[Image]) -> list[Detections]:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Detections:
@@ -91,7 +91,7 @@ def _non_maximum_suppression(found: Detections) -> Detections:
     """Keeps a box unless it overlaps a better one that was kept."""
     kept: list[int] = []
     for number in range(len(found)):
-        if not kept or _overlap(found.box[number], found.box[kept]).max() <= OVERLAP:
+        if not kept or _overlap(found.box[number], found.box[kept]).max() <= NMS_OVERLAP:
             kept.append(number)
     return Detections(found.box[kept], found.score[kept])
 

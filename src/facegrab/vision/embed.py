@@ -8,12 +8,11 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from facegrab.models.details import CHIP_PX, MEAN_RGB
 from facegrab.models.runtime import Net
 from facegrab.types import EMBEDDING_LENGTH, FloatArray, Image
-from facegrab.vision.align import CHIP_PX
-from facegrab.vision.pyramid import MEAN_RGB
 
-BATCH = 32
+BATCH = 16
 """Chips a call: more gain nothing on a CPU, and the net's memory grows with them."""
 
 JITTER_SEED = 1

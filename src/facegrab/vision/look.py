@@ -99,7 +99,7 @@ class Look:
     ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Image, number within it, box and score of every face."""
         sizes = [(image.shape[1], image.shape[0]) for image in images]
-        fed = [feed.resize(image) for feed, image in zip(feeds, images, strict=True)]
+        fed = (feed.resize(image) for feed, image in zip(feeds, images, strict=True))
         found = [
             feed.to_source(detections, *size)
             for feed, detections, size in zip(feeds, self.eyes.detector(fed), sizes, strict=True)

@@ -10,17 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.details import MEAN_RGB
+from facegrab.models.details import OUTER_PADDING_PX as MARGIN
+from facegrab.models.details import PYRAMID_PADDING_PX as GAP
 from facegrab.types import FloatArray, Image
-
-MEAN_RGB = (122.782, 117.001, 104.298)
-"""What dlib's networks subtract from R, G and B before dividing by 256 (dlib, input_rgb_image)."""
 
 RATE = 5 / 6
 """Each level's size over the one before (dlib's pyramid_down<6>)."""
-GAP = 10
-"""Zero pixels between two levels (dlib, input_rgb_image_pyramid)."""
-MARGIN = 11
-"""Zero pixels around the canvas (dlib, input_rgb_image_pyramid)."""
 SMALLEST_HEIGHT = 5
 """dlib ends the pyramid before a level of fewer rows."""
 
