@@ -40,10 +40,12 @@ class Screen:
         )
         self._task: TaskID | None = None
         self._log = _LogLines(self)
+        self._log_level = logging.NOTSET
 
     def __enter__(self) -> Screen:
         logger = logging.getLogger("facegrab")
         logger.addHandler(self._log)
+        self._log_level = logger.level
         logger.setLevel(logging.INFO)
         self._bars.start()
         return self
@@ -55,11 +57,13 @@ class Screen:
         trace: TracebackType | None,
     ) -> None:
         self._bars.stop()
-        logging.getLogger("facegrab").removeHandler(self._log)
+        logger = logging.getLogger("facegrab")
+        logger.removeHandler(self._log)
+        logger.setLevel(self._log_level)
 
     def say(self, line: str) -> None:
         """Prints a line as it is."""
-        self._console.print(line, markup=False)
+        self._console.print(self._printable(line), markup=False)
 
     def say_references(self, count: int) -> None:
         """What is looked for."""
@@ -81,7 +85,8 @@ class Screen:
             f"for faces of {plan.smallest_face_px} px and more "
             f"(detection at {plan.fed_width}x{plan.fed_height})"
         )
-        self._task = self._bars.add_task(plan.source.name, total=plan.frame_count, counts="")
+        name = self._printable(plan.source.name)
+        self._task = self._bars.add_task(name, total=plan.frame_count, counts="")
 
     def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
         """Moves the bar."""
@@ -94,6 +99,11 @@ class Screen:
         if self._task is not None:
             self._bars.stop_task(self._task)
             self._task = None
+
+    def _printable(self, line: str) -> str:
+        """The line with backslashes for what the terminal cannot show: file names may hold it."""
+        encoding = self._console.encoding
+        return line.encode(encoding, "backslashreplace").decode(encoding)
 
     def say_summary(self, summary: Summary, output: str) -> None:
         """What was done and where to look."""
@@ -122,6 +132,11 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
         lines.append(f"look at {output}; facegrab.csv there lists every face")
     elif summary.faces_found == 0:
         lines.append("no faces: a larger --scale finds smaller ones, at the cost of time")
+    elif summary.faces_matched:
+        lines.append(
+            "every face of the person was dropped as blurred: a lower --blur_threshold keeps "
+            "them, 0 keeps all"
+        )
     else:
         lines.append(
             "none of them is the person: facegrab.csv lists the distances; more and different "

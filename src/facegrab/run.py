@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from itertools import chain
+from pathlib import Path
 
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
@@ -113,18 +113,20 @@ class Run:
     def _read(self, source: Source, reader: FrameReader) -> None:
         frames = self._timed_decode(reader)
         looked_at, found, written = 0, 0, 0
+        naming: Naming | None = None
+        row = 0
         with closing(scan(frames, self._look, self._settings.batch_size)) as batches:
-            # The output is made once there is a frame to look at, not for a file without any.
-            first = next(batches)
-            row, name = self._output.enter_source(source.path, source.name)
-            naming = Naming(
-                name, self._settings.format, reader.duration_seconds, reader.frame_count
-            )
-            for scanned in chain([first], batches):
+            for scanned in batches:
+                # The output is made once there is a frame to look at, not for a file without any.
+                if naming is None:
+                    row, naming = self._enter(source, reader)
                 written += self._commit(scanned, source, row, naming)
                 found += len(scanned.faces)
                 looked_at += len(scanned.frames)
                 self._watcher.step(scanned.frames[-1].index + 1, found, written)
+                del scanned
+        if naming is None:
+            raise MediaError(f"{source.path}: no frame to look at is sound")
         self._output.finish_source(
             row,
             width=reader.width,
@@ -133,6 +135,11 @@ class Run:
             frames_looked_at=looked_at,
             frames_damaged=reader.frames_damaged,
         )
+
+    def _enter(self, source: Source, reader: FrameReader) -> tuple[int, Naming]:
+        row, name = self._output.enter_source(source.path, source.name)
+        suffix = self._settings.format
+        return row, Naming(name, suffix, reader.duration_seconds, reader.frame_count)
 
     def _commit(self, scanned: Scanned, source: Source, row: int, naming: Naming) -> int:
         """Decides and extracts one batch and commits it; the number of extracts written."""
@@ -199,12 +206,12 @@ class Run:
             yield frame
 
 
-def _picture(source: Source, frame: int) -> str | None:
-    return source.images[frame].name if source.images else None
+def _picture(source: Source, frame: int) -> Path | None:
+    return source.images[frame].absolute() if source.images else None
 
 
-def _name(naming: Naming, faces: Faces, each: int, picture: str | None) -> str:
+def _name(naming: Naming, faces: Faces, each: int, picture: Path | None) -> str:
     frame, number = int(faces.frame[each]), int(faces.number[each])
     if picture is not None:
-        return naming.of_picture(picture, frame, number)
+        return naming.of_picture(picture.name, frame, number)
     return naming.of_video(float(faces.pts_seconds[each]), frame, number)
