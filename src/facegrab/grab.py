@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeAlias
 
-from facegrab.media.source import find_sources
+from facegrab.errors import MissingError
+from facegrab.media.source import Source, find_sources
 from facegrab.people.gallery import Gallery, GalleryStats
 from facegrab.people.references import collect
 from facegrab.run import Run, result_settings
@@ -106,6 +108,7 @@ class FaceGrab:
         sources = find_sources(_listed(source))
         settings = result_settings(self._recognition, self._process, self._gallery)
         with Output(Path(output), settings) as folder:
+            sources = _without_extracts(sources, folder)
             run = Run(
                 self._look(),
                 self._gallery,
@@ -128,6 +131,21 @@ def _listed(paths: PathName | Sequence[PathName]) -> list[str]:
     if isinstance(paths, (str, PathLike)):
         return [fspath(paths)]
     return [fspath(path) for path in paths]
+
+
+def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
+    """The sources less what earlier runs wrote: the output may lie in the folder that is read."""
+    extracts = folder.extracts()
+    kept = []
+    for source in sources:
+        images = source.images
+        if extracts and images and images[0].parent.samefile(folder.folder):
+            images = tuple(image for image in images if image.name not in extracts)
+        if images or not source.images:
+            kept.append(replace(source, images=images))
+    if not kept:
+        raise MissingError(f"{folder.folder} holds nothing but what an earlier run wrote")
+    return kept
 
 
 class _Nobody:

@@ -74,12 +74,12 @@ class Album:
         Raises:
             OutputError, AccessError: one could not be written.
         """
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
+        for each in self._waiting:
             each.result()
+        self._waiting.clear()
 
     def discard(self, names: Iterable[str]) -> None:
-        """Waits for the threads, then removes images: their rows were not committed."""
+        """Waits for the threads, then removes images that the index does not hold."""
         wait(self._waiting)
         self._waiting.clear()
         for name in names:

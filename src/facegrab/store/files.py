@@ -15,6 +15,9 @@ from facegrab.errors import AccessError, FaceGrabError, OutputError
 LONGEST_NAME_BYTES = 150
 """What a source's name may take of a file's: file systems end at 255 bytes."""
 
+LONGEST_PICTURE_BYTES = 60
+"""What a picture's own name may take beside it."""
+
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -79,9 +82,14 @@ def make_folder(path: Path) -> None:
         raise AccessError(f"no permission to write into {path}: choose another output folder")
 
 
-def safe_name(text: str) -> str:
+def as_text(path: Path) -> str:
+    r"""The path; bytes in it that are no UTF-8, which no table or terminal takes, as ``\udcxx``."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def safe_name(text: str, longest_bytes: int = LONGEST_NAME_BYTES) -> str:
     """A name that every file system takes: no separators, no control characters, not too long."""
-    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
-    name = name.encode("utf-8", "replace")[:LONGEST_NAME_BYTES].decode("utf-8", "ignore")
+    name = unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode("utf-8")
+    name = _UNSAFE.sub("_", name).encode("utf-8")[:longest_bytes].decode("utf-8", "ignore")
     name = name.strip(". ")
     return f"_{name}" if not name or _RESERVED.match(name) else name

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.errors import OutputError, StoreError
-from facegrab.store.files import atomic, no_space
-from facegrab.types import Faces, FloatArray, IntArray
+from facegrab.store.files import as_text, atomic, no_space
+from facegrab.types import EMBEDDING_LENGTH, Faces, FloatArray, IntArray
 
 APPLICATION_ID = 0x46474442
 """Marks the file as ours (SQLite's application_id): FGDB."""
@@ -75,7 +75,7 @@ class Rows:
     Attributes:
         source: row of the source.
         faces: N faces.
-        pictures: (N,), name of the image file the face was in; None for a video.
+        pictures: (N,), path of the image file the face was in; None for a video.
         distance: float32 (N,), to the references; NaN where there are none.
         references_within: int64 (N,), references within the tolerance.
         file: (N,), name of the written image, or None.
@@ -84,7 +84,7 @@ class Rows:
 
     source: int
     faces: Faces
-    pictures: Sequence[str | None]
+    pictures: Sequence[Path | None]
     distance: FloatArray
     references_within: IntArray
     file: Sequence[str | None]
@@ -133,7 +133,7 @@ class Index:
         """Closes the file."""
         self._db.close()
 
-    def begin_source(self, path: Path, name: str) -> tuple[int, str]:
+    def begin_source(self, path: Path, name: str) -> tuple[int, str, list[str]]:
         """Enters a source, or empties it if it was scanned before.
 
         Args:
@@ -141,23 +141,26 @@ class Index:
             name: what its files should be called.
 
         Returns:
-            its row id, and its name: the one asked for, or one with a number where another source
-            has that; a source keeps the name it got first.
+            its row id; its name, which is the one asked for, or one with a number where another
+            source has that (a source keeps the name it got first); the files it had.
         """
         with self.transaction():
             row = self._db.execute(
-                "SELECT id, name FROM source WHERE path = ?", (str(path),)
+                "SELECT id, name FROM source WHERE path = ?", (as_text(path),)
             ).fetchone()
             if row is None:
                 name = self._free_name(name)
                 cursor = self._db.execute(
-                    "INSERT INTO source (path, name) VALUES (?, ?)", (str(path), name)
+                    "INSERT INTO source (path, name) VALUES (?, ?)", (as_text(path), name)
                 )
-                return int(cursor.lastrowid or 0), name
+                return int(cursor.lastrowid or 0), name, []
+            files = self._db.execute(
+                "SELECT file FROM outcome WHERE source = ? AND file NOT NULL", (row[0],)
+            ).fetchall()
             for table in ("outcome", "face"):
                 self._db.execute(f"DELETE FROM {table} WHERE source = ?", (row[0],))
             self._db.execute("UPDATE source SET complete = 0 WHERE id = ?", (row[0],))
-            return int(row[0]), str(row[1])
+            return int(row[0]), str(row[1]), [str(file) for (file,) in files]
 
     def add(self, rows: Rows) -> None:
         """Writes faces and what became of them; call it in a transaction."""
@@ -208,6 +211,12 @@ class Index:
             ).fetchall()
         return _faces_of_rows(rows, self.path)
 
+    def files(self) -> frozenset[str]:
+        """Names of all images written."""
+        with self._errors():
+            rows = self._db.execute("SELECT file FROM outcome WHERE file NOT NULL").fetchall()
+        return frozenset(str(file) for (file,) in rows)
+
     def write_csv(self, path: Path) -> None:
         """The faces as a table for people, without embeddings, replaced in one step.
 
@@ -225,7 +234,7 @@ class Index:
 
     def _csv_rows(self) -> Iterable[tuple[Any, ...]]:
         return self._db.execute(
-            "SELECT CASE WHEN picture IS NULL THEN path ELSE path || '/' || picture END,"
+            "SELECT coalesce(picture, path),"
             " frame, round(pts_seconds, 6), x0, y0, x1, y1, round(score, 4), round(distance, 4),"
             " references_within, round(sharpness, 1), size_px, file, dropped"
             " FROM face JOIN source ON source.id = face.source"
@@ -285,7 +294,8 @@ class Index:
                 raise no_space(self.path) from error
             if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise OutputError(f"cannot write {self.path}: {error}") from error
-            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            damaged = name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+            if damaged or str(error).startswith(("no such table", "no such column")):
                 raise StoreError(
                     f"{self.path} is damaged or no index of FaceGrab: "
                     "choose another folder, or remove it"
@@ -296,12 +306,12 @@ class Index:
 def _face_rows(rows: Rows) -> Iterator[tuple[Any, ...]]:
     faces = rows.faces
     size_px = faces.size_px
-    for row in range(len(faces)):
+    for row, picture in enumerate(rows.pictures):
         yield (
             rows.source,
             int(faces.frame[row]),
             int(faces.number[row]),
-            rows.pictures[row],
+            None if picture is None else as_text(picture),
             float(faces.pts_seconds[row]),
             *faces.box[row].tolist(),
             float(faces.score[row]),
@@ -324,7 +334,7 @@ def _faces_of_rows(rows: Sequence[tuple[Any, ...]], path: Path) -> Faces:
             score=np.array(columns[7], np.float32),
             points5=_stack(columns[8], "<f4").reshape(-1, 5, 2),
             points68=_stack(columns[9], "<f4").reshape(-1, 68, 2),
-            embedding=_stack(columns[10], "<f2").reshape(len(rows), -1),
+            embedding=_stack(columns[10], "<f2").reshape(len(rows), EMBEDDING_LENGTH),
             sharpness=np.array(columns[11], np.float32),
         )
     except (ValueError, TypeError) as error:

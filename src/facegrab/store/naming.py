@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facegrab.store.files import safe_name
+from facegrab.store.files import LONGEST_PICTURE_BYTES, safe_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,6 @@ class Naming:
     def of_picture(self, picture: str, frame: int, number: int) -> str:
         """``<folder>_f<frame>_<picture>_<n>.<suffix>``: a picture has no time, but a name."""
         digits = len(str(max((self.frame_count or 1) - 1, 0)))
-        stem = safe_name(picture.rsplit(".", 1)[0])
+        stem = safe_name(picture.rsplit(".", 1)[0], LONGEST_PICTURE_BYTES)
         name = f"{self.source}_f{frame:0{digits}}_{stem}"
         return f"{name}_{number}.{self.suffix}"

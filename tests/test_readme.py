@@ -1,0 +1,286 @@
+"""README tells the truth: its examples run as written, its tables are the program's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from argparse import Action
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from clips import write_clip, write_image
+from fakes import paint, pictures, scene, table
+from matplotlib import cbook
+from matplotlib.image import imread
+
+from facegrab import ProcessSettings, RecognitionSettings
+from facegrab.cli import _parser
+from facegrab.scan import BATCH_BYTES
+from facegrab.store.index import CSV_COLUMNS
+from facegrab.types import Image
+from facegrab.vision.detect import MmodDetector
+from facegrab.vision.feed import Feed
+from facegrab.vision.look import Eyes
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DESIGN = ROOT / "docs" / "design.md"
+
+NOT_RUN = ("make ", "pip ")
+"""Blocks that begin so install things or run this very suite; test_demo runs the demo itself."""
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to run examples in")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [block for block in blocks("sh") if not block.startswith(NOT_RUN)]
+FIRST_COMMAND = COMMANDS[0]
+EXAMPLES = blocks("python")
+
+
+# The world of the examples: every path that README names.
+
+
+def place(folder: Path, reference: Image, frames: list[Image]) -> Path:
+    """Puts references and films where README's examples look for them."""
+    for name in ("images/nick-cage-reference", "someone", "another-person", "movies", "frames"):
+        (folder / name).mkdir(parents=True)
+    for name in ("images/nick-cage-reference/1.png", "someone/1.png", "another-person/1.png"):
+        write_image(folder / name, reference)
+    write_image(folder / "images/one-more.jpg", reference)
+    for film in ("The Wicker Man", "Face Off"):
+        write_clip(folder / f"movies/{film}.mp4", frames)
+    for number, frame in enumerate(frames[:2]):
+        write_image(folder / f"frames/img_{number:04}.jpg", frame)
+    return folder
+
+
+FRAME_PX, FACE_PX = (640, 360), 150
+
+
+def painted_frames() -> list[Image]:
+    """Large faces: enlarged five times for an extract of 256, small ones count as blurred."""
+    frames = [scene(FRAME_PX, FACE_PX, green=(440 - 2 * n, 200)) for n in range(9)]
+    for number, frame in enumerate(frames):
+        paint(frame, "red", 20 + 3 * number, 30, FACE_PX)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the person is painted red, and a stranger green."""
+    folder = tmp_path_factory.mktemp("readme")
+    return place(folder, scene(FRAME_PX, FACE_PX, red=(40, 30)), painted_frames())
+
+
+@pytest.fixture(scope="module")
+def portrayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the person is the astronaut, and the stranger Grace Hopper."""
+    astronaut: Any = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    hopper = imread(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+    both = np.hstack([astronaut[:360], np.asarray(hopper, np.uint8)[90:450]])
+    folder = tmp_path_factory.mktemp("readme-real")
+    return place(folder, np.asarray(astronaut, np.uint8), [both] * 8)
+
+
+@pytest.fixture(scope="module")
+def painted_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a command facegrab that sees painted people."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "program.py"
+    program.write_text(
+        "import sys\n"
+        f"sys.path[:0] = [{str(ROOT / 'src')!r}, {str(ROOT / 'tests')!r}]\n"
+        "import facegrab.vision.eyes, fakes\n"
+        "from facegrab.cli import main\n"
+        "facegrab.vision.eyes.open_eyes = lambda device: fakes.painted_eyes()\n"
+        "sys.exit(main())\n"
+    )
+    command = folder / "facegrab"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
+def shell(block: str, folder: Path, commands: Path) -> str:
+    """What a block of commands says; any command that fails, fails the test."""
+    path = os.pathsep.join([str(commands), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def outputs(block: str) -> list[str]:
+    return re.findall(r"-o (\S+)", block)
+
+
+# The examples
+
+
+@needs_bash
+@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: outputs(block)[0])
+def test_commands_run_as_written(block: str, painted: Path, painted_command: Path) -> None:
+    shell(block, painted, painted_command)
+    for output in outputs(block):
+        faces = table(painted / output)
+        assert pictures(painted / output) == sorted(row["file"] for row in faces if row["file"])
+        people = {bool(row["file"]) for row in faces}
+        assert people == ({True} if output.endswith("everybody") else {True, False})
+
+
+def test_classes_run_as_written(
+    painted: Path, fake_networks: Eyes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(painted)
+    names: dict[str, Any] = {}
+    for example in EXAMPLES:
+        exec(example, names)
+    assert names["personA"].reference_count == 1
+    assert "error" not in names
+    summary = names["summary"]
+    assert summary.frames_read == 18
+    assert summary.faces_written == summary.faces_matched == len(pictures(Path("extracted/two")))
+    assert summary.dropped == {"other person": summary.faces_found - summary.faces_matched}
+    assert Path("A.npz").is_file()
+
+
+@needs_bash
+@pytest.mark.real
+def test_the_first_command_runs_on_the_real_networks(portrayed: Path) -> None:
+    said = shell(FIRST_COMMAND, portrayed, Path(sys.executable).parent)
+    faces = table(portrayed / outputs(FIRST_COMMAND)[0])
+    assert [bool(row["file"]) for row in sorted(faces, key=lambda row: float(row["x0"]))] == [
+        *[True] * 2,  # the astronaut, on the left, in the two frames looked at
+        *[False] * 2,
+    ]
+    assert "2 written, 2 of other people" in said
+
+
+@pytest.mark.real
+def test_the_class_runs_on_the_real_networks(
+    portrayed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(portrayed)
+    names: dict[str, Any] = {}
+    for example in EXAMPLES[:3]:
+        exec(example, names)
+    assert names["FG"].reference_count == 1
+    assert len(pictures(Path("extracted/nick-cage"))) == 2
+
+
+# The facts
+
+
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split(" | ")]
+
+
+OPTION_ROWS = {
+    tuple(re.findall(r"`(-[^`]+)`", row.split("|")[1])): row.split("|")[2:5]
+    for row in re.findall(r"^\| `-.*$", README, re.MULTILINE)
+}
+ACTIONS = [action for action in _parser()._actions if action.dest not in ("help", "version")]
+
+
+def test_every_option_is_in_the_table_and_no_other() -> None:
+    assert set(OPTION_ROWS) == {
+        *(tuple(action.option_strings) for action in ACTIONS),
+        ("--version", "-h", "--help"),
+    }
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: str(action.dest))
+def test_the_table_says_what_the_option_says(action: Action) -> None:
+    meaning, span, default = (cell.strip() for cell in OPTION_ROWS[tuple(action.option_strings)])
+    if action.required:
+        assert default == "required"
+    elif action.default in (None, False):
+        assert default == ""
+    else:
+        shown = action.default
+        assert default == (f"{shown:g}" if isinstance(shown, float) else str(shown))
+    numbers = re.search(r"[\d.]+-[\d.]+", str(action.metavar))
+    assert span.partition(" or ")[0] == (numbers[0] if numbers else "")
+    assert all(f"`{choice}`" in meaning for choice in action.choices or ())
+
+
+def test_defaults_of_command_and_class_agree() -> None:
+    options = {action.dest: action.default for action in ACTIONS}
+    settings = (RecognitionSettings(), ProcessSettings())
+    for name in (name for each in settings for name in each.__dataclass_fields__):
+        owner = settings[0] if hasattr(settings[0], name) else settings[1]
+        assert options[name] == getattr(owner, name)
+
+
+def test_every_column_of_the_table_is_explained() -> None:
+    explained = README[README.index("The columns of") : README.index("## How it decides")]
+    assert set(CSV_COLUMNS) <= set(re.findall(r"`(\w+)`", explained))
+
+
+@pytest.mark.parametrize(
+    "row", re.findall(r"^ *\| (\d+x\d+) \|(.*)\|$", DESIGN.read_text("utf-8"), re.MULTILINE)
+)
+def test_feed_sizes_are_those_of_the_program(row: tuple[str, str]) -> None:
+    width, height = (int(side) for side in row[0].split("x"))
+    shown = cells(row[1])
+    scales: list[float | str] = ["auto", 0.25]
+    for scale, size, smallest in zip(scales, shown[::2], shown[1::2], strict=True):
+        feed = Feed.choose(scale, 256, MmodDetector.smallest_px, width, height)
+        assert "{}x{}".format(*feed.size(width, height)) == size
+        assert f"{feed.smallest_source_px(MmodDetector.smallest_px)} px" == smallest
+
+
+def test_batches_are_as_large_as_the_pages_say() -> None:
+    assert BATCH_BYTES == 32 * 2**20
+    assert BATCH_BYTES // (1920 * 1080 * 3) == 5
+    for page in PAGES[0], DESIGN:
+        assert "32 MB of pixels" in " ".join(page.read_text(encoding="utf-8").split())
+
+
+def test_smallest_faces_are_those_of_the_program() -> None:
+    def smallest(scale: float | str, width: int = 1920, height: int = 1080) -> int:
+        feed = Feed.choose(scale, 256, MmodDetector.smallest_px, width, height)
+        return feed.smallest_source_px(MmodDetector.smallest_px)
+
+    text = " ".join(README.split())
+    assert smallest("auto", 640, 360) == 77
+    assert "extracts of 256 pixels is a face of 77 pixels" in text
+    assert (smallest("auto"), smallest("auto", 3840, 2160)) == (90, 180)
+    assert "the smallest face is 90 pixels in a 1080p video and 180 in a 4K one" in text
+    assert (smallest(0.5), smallest(1.0)) == (72, 36)
+    assert "with `-s 0.5` it is 72, with `-s 1` 36" in text
+    assert smallest(0.25) == 144
+    assert text.count("under 144 pixels") == 2
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert f"\n## {target[1:].capitalize()}\n" in text
+        elif not target.startswith("https://"):
+            assert (page.parent / target).is_file(), target
+
+
+def test_the_picture_is_small() -> None:
+    assert (ROOT / "docs" / "extracts.jpg").stat().st_size < 200_000

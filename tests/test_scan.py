@@ -1,0 +1,140 @@
+"""Batches: every frame once, in order, decoded ahead by a thread that always ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from fakes import our_threads, painted_eyes, scene
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facegrab import scan as scanning
+from facegrab.scan import BATCH_BYTES, Scanned, chunks, prefetched, scan
+from facegrab.types import Frame, Image
+from facegrab.vision.look import Look
+
+
+def blank(size: int) -> Image:
+    """An image of size x 1000 pixels, of any size without memory."""
+    return np.broadcast_to(np.uint8(0), (size, 1000, 3))
+
+
+@given(
+    st.lists(st.integers(1, BATCH_BYTES // 3000 * 2), max_size=60),
+    st.integers(2, 128),
+)
+def test_chunks_hold_every_frame_once_in_order_and_bounded(
+    sizes: list[int], batch_size: int
+) -> None:
+    frames = [Frame(index, index / 25, blank(size)) for index, size in enumerate(sizes)]
+    batches = list(chunks(frames, batch_size))
+    assert [frame for batch in batches for frame in batch] == frames
+    for batch in batches:
+        assert 1 <= len(batch) <= batch_size
+        assert len(batch) == 1 or sum(f.image.nbytes for f in batch) <= BATCH_BYTES
+    # No batch is shorter than it has to be: the next frame did not fit.
+    for batch, following in pairwise(batches):
+        fits = sum(f.image.nbytes for f in (*batch, following[0])) <= BATCH_BYTES
+        assert len(batch) == batch_size or not fits
+
+
+def test_the_last_short_chunk_is_there() -> None:
+    frames = [Frame(index, 0.0, blank(1)) for index in range(10)]
+    assert [len(batch) for batch in chunks(frames, 4)] == [4, 4, 2]
+    assert list(chunks([], 4)) == []
+
+
+def look() -> Look:
+    return Look(painted_eyes(), 0.5, 64)
+
+
+def painted(count: int) -> Iterator[Frame]:
+    for index in range(count):
+        yield Frame(index, index / 25, scene(red=(10 + index, 20)))
+
+
+def test_every_batch_comes_also_without_a_face() -> None:
+    frames = [Frame(index, 0.0, scene()) for index in range(5)]
+    batches = list(scan(frames, look(), 2))
+    assert [len(batch.frames) for batch in batches] == [2, 2, 1]
+    assert [len(batch.faces) for batch in batches] == [0, 0, 0]
+
+
+def test_faces_tell_their_frame() -> None:
+    batches: list[Scanned] = list(scan(painted(5), look(), 2))
+    assert [batch.faces.frame.tolist() for batch in batches] == [[0, 1], [2, 3], [4]]
+    assert batches[2].faces.pts_seconds.tolist() == [4 / 25]
+
+
+class TestPrefetched:
+    def test_the_same_items_in_order(self) -> None:
+        with prefetched(range(100)) as items:
+            assert list(items) == list(range(100))
+
+    def test_items_are_made_by_another_thread_one_ahead(self) -> None:
+        ahead = threading.Event()
+        makers = set()
+
+        def items() -> Iterator[int]:
+            makers.add(threading.current_thread())
+            yield 0
+            ahead.set()
+            yield 1
+
+        with prefetched(items()) as made:
+            assert next(made) == 0
+            assert ahead.wait(10)  # made while nobody asked for it
+            assert list(made) == [1]
+        assert threading.current_thread() not in makers
+
+    def test_no_more_than_two_items_wait(self) -> None:
+        made = 0
+
+        def items() -> Iterator[int]:
+            nonlocal made
+            while made < 1000:
+                made += 1
+                yield made
+
+        with prefetched(items()) as batches:
+            for taken in range(1, 50):
+                assert next(batches) == taken
+                # One in the queue, one in the thread's hand.
+                assert made <= taken + 2
+
+    def test_an_error_comes_after_the_items_before_it(self) -> None:
+        def items() -> Iterator[int]:
+            yield 1
+            raise OSError("the disk is gone")
+
+        with prefetched(items()) as made:
+            assert next(made) == 1
+            with pytest.raises(OSError, match="the disk is gone"):
+                next(made)
+        assert our_threads() == []
+
+    def test_the_thread_ends_when_the_consumer_raises(self) -> None:
+        with pytest.raises(ZeroDivisionError), prefetched(iter(range(10**9))) as made:
+            1 / next(made)
+        assert our_threads() == []
+
+    def test_the_thread_ends_when_a_scan_is_closed(self) -> None:
+        with closing(scan(painted(50), look(), 2)) as batches:
+            next(batches)
+            assert our_threads() == ["facegrab-decode"]
+        assert our_threads() == []
+
+    def test_ctrl_c_while_waiting_ends_the_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_: object) -> Iterator[int]:
+            raise KeyboardInterrupt
+            yield 0
+
+        monkeypatch.setattr(scanning, "_drain", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(scan(painted(50), look(), 2))
+        assert our_threads() == []

@@ -1,0 +1,90 @@
+"""The folder of extracts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from fakes import our_threads, pictures, scene
+
+from facegrab.errors import OutputError
+from facegrab.media import read_image
+from facegrab.store import album as albums
+from facegrab.store.album import MOST_WAITING, Album
+
+
+def test_images_are_in_place_after_a_flush(tmp_path: Path) -> None:
+    image = scene((64, 64), red=(8, 8))
+    with Album(tmp_path / "out") as album:
+        album.write("a.png", image)
+        album.write("b.jpg", image)
+        album.flush()
+        np.testing.assert_array_equal(read_image(tmp_path / "out" / "a.png"), image)
+        difference = read_image(tmp_path / "out" / "b.jpg").astype(int) - image
+        assert np.abs(difference).mean() < 2
+    assert our_threads() == []
+
+
+def test_more_images_than_may_wait(tmp_path: Path) -> None:
+    with Album(tmp_path) as album:
+        for number in range(2 * MOST_WAITING + 5):
+            album.write(f"{number}.png", np.zeros((4, 4, 3), np.uint8))
+        album.flush()
+    assert len(pictures(tmp_path)) == 2 * MOST_WAITING + 5
+
+
+def test_an_image_that_cannot_be_written_is_told_at_the_flush(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with Album(tmp_path) as album:
+        album.write("a.png", np.zeros((4, 4, 3), np.uint8))
+        with pytest.raises(OutputError, match=r"a\.png"):
+            album.flush()
+        album.discard(["a.png"])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_discard_waits_for_images_that_are_still_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, go_on = cv2.imencode, threading.Event()
+
+    def slow(suffix: str, image: Any, parameters: Any) -> Any:
+        if image[0, 0, 0] == 1:
+            raise KeyError("the first image fails")
+        assert go_on.wait(10)
+        return encode(suffix, image, parameters)
+
+    def waiting(futures: Sequence[Future[None]]) -> object:
+        if futures:
+            go_on.set()
+        return wait(futures)
+
+    monkeypatch.setattr(cv2, "imencode", slow)
+    monkeypatch.setattr(albums, "wait", waiting)
+    with Album(tmp_path) as album:
+        album.write("a.png", np.full((4, 4, 3), 1, np.uint8))
+        album.write("b.png", np.full((4, 4, 3), 2, np.uint8))
+        with pytest.raises(KeyError):
+            album.flush()
+        album.discard(["a.png", "b.png"])
+        go_on.set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_a_discard_the_album_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Album(tmp_path) as album:
+        with monkeypatch.context() as patch:
+            patch.setattr(cv2, "imencode", lambda *_: 1 / 0)
+            album.write("a.png", np.zeros((4, 4, 3), np.uint8))
+            with pytest.raises(ZeroDivisionError):
+                album.flush()
+            album.discard(["a.png"])
+        album.write("b.png", np.zeros((4, 4, 3), np.uint8))
+        album.flush()
+    assert pictures(tmp_path) == ["b.png"]
