@@ -88,3 +88,12 @@ def test_after_a_discard_the_album_goes_on(tmp_path: Path, monkeypatch: pytest.M
         album.write("b.png", np.zeros((4, 4, 3), np.uint8))
         album.flush()
     assert pictures(tmp_path) == ["b.png"]
+
+
+def test_discard_never_leaves_the_folder(tmp_path: Path) -> None:
+    """The names come from an index, which may have been made to do harm."""
+    outside = tmp_path / "precious.txt"
+    outside.write_text("mine", encoding="utf-8")
+    with Album(tmp_path / "faces") as album:
+        album.discard(["../precious.txt", str(outside), "..", ""])
+    assert outside.exists()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from facegrab.errors import AccessError, MediaError, MissingError
+from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
 from facegrab.people.decide import decide
@@ -80,6 +80,10 @@ class Run:
                 self._source(source, last_hope=len(self._summary.failed) == len(sources) - 1)
         except KeyboardInterrupt:
             self._summary.interrupted = True
+        except FaceGrabError:
+            with suppress(FaceGrabError):  # the first error is the one to tell
+                self._output.write_table()
+            raise
         self._output.write_table()
         self._summary.seconds.update(self._look.seconds)
         self._summary.seconds["all"] = time.perf_counter() - start

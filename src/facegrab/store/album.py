@@ -79,12 +79,17 @@ class Album:
         self._waiting.clear()
 
     def discard(self, names: Iterable[str]) -> None:
-        """Waits for the threads, then removes images that the index does not hold."""
+        """Waits for the threads, then removes images that the index does not hold.
+
+        Names come from an index, which may come from anywhere: what leads out of the folder is
+        left alone.
+        """
         wait(self._waiting)
         self._waiting.clear()
         for name in names:
-            with suppress(OSError):
-                (self._folder / name).unlink()
+            if Path(name).name == name:
+                with suppress(OSError):
+                    (self._folder / name).unlink()
 
     def _encode(self, name: str, image: Image) -> None:
         suffix = Path(name).suffix

@@ -1,0 +1,72 @@
+"""The whole pipeline on real clips whose truth is known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import shared_media
+
+from facegrab.cli import main
+from facegrab.store.index import Index
+from facegrab.vision.align import extract_matrix
+
+pytestmark = pytest.mark.real
+
+EVERY = 7
+SIZE = 256
+
+
+@pytest.fixture(scope="module")
+def media() -> Path:
+    folder = shared_media()
+    if folder is None:
+        pytest.skip("the shared media are not here")
+    return folder
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "facegrab.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_singer_and_nobody_else(media: Path, tmp_path: Path) -> None:
+    """At plain defaults: at least 18 of the 19 looked-at frames with a face of 77 px and more."""
+    truth = json.loads((media / "truth" / "hamilton.json").read_text(encoding="utf-8"))
+    singer = truth["people"]["lin-manuel-miranda"]
+    reference, clip = media / singer["reference"], media / truth["video"]
+    assert main(["-r", str(reference), "-i", str(clip), "-o", str(tmp_path / "out")]) == 0
+    kept = [int(row["frame"]) for row in rows_of(tmp_path / "out") if row["file"]]
+    visible = {f for first, last in singer["visible"] for f in range(first, last + 1)}
+    first, last = singer["visible"][-1]
+    assert set(kept) <= visible
+    assert len(kept) == len(set(kept))
+    assert len([f for f in kept if first <= f <= last]) >= 18
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == len(kept)
+
+
+def test_a_seated_speakers_eyes_stand_still(media: Path, tmp_path: Path) -> None:
+    """Within 2 px of each other in the median, at 256 px."""
+    clip = media / "video" / "lipnet__lbax4n.mpg"
+    out = tmp_path / "out"
+    assert main(["-r", "*", "-i", str(clip), "-o", str(out), "-sf", "3", "-bt", "0"]) == 0
+    shown = [row for row in rows_of(out) if row["file"]]
+    assert len(shown) >= 18
+    eyes = []
+    with Index(out / "facegrab.db", {}) as index:
+        for points in index.faces(1).points68:
+            matrix = extract_matrix(points, SIZE)
+            in_extract = points @ matrix[:, :2].T + matrix[:, 2]
+            eyes.append([in_extract[36:42].mean(axis=0), in_extract[42:48].mean(axis=0)])
+    apart = np.linalg.norm(eyes - np.median(eyes, axis=0), axis=2)
+    assert np.median(apart, axis=0).max() <= 2
+
+
+def test_people_seen_from_behind_are_nobody(media: Path, tmp_path: Path) -> None:
+    clip = media / "video" / "intel__one-by-one-person-detection.mp4"
+    arguments = ["-r", "*", "-i", str(clip), "-o", str(tmp_path / "out"), "-sf", "200"]
+    assert main(arguments) == 0
+    assert not [row for row in rows_of(tmp_path / "out") if row["file"]]
