@@ -1,0 +1,49 @@
+# Needs make and Python 3.11 or newer; the rest goes into .venv, once.
+# Another Python: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+# Relative, so that the checkout may lie in a folder with spaces in its name. Programs are run as
+# modules, because the first line of a script cannot name a path with spaces.
+RUN := .venv/bin/python
+READY := .venv/ready
+
+.PHONY: demo test lint bench lock clean env
+
+demo: $(READY)
+	@$(RUN) demo/run.py
+
+test: $(READY)
+	$(RUN) -m pytest
+
+lint: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+bench: $(READY)
+	$(RUN) -m bench
+
+env: $(READY)
+
+# Made again when what is to be installed changes; not there after an installation that failed.
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	|| { echo "'$(PYTHON)' is no Python 3.11 or newer: name one, as in make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	|| { echo "'$(PYTHON)' lacks its module venv: install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@rm -f $(READY)
+	@echo "Installing into .venv: once, 400 MB to download, some minutes."
+	@$(PYTHON) -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+# The newest versions that pyproject.toml admits, for every platform and Python.
+lock: $(READY)
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv
+	$(RUN) -m uv --no-config pip compile --upgrade --universal --python-version 3.11 --extra dev \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	--quiet --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
