@@ -123,7 +123,8 @@ def test_graphs_are_of_the_promised_versions(tmp_path: Path) -> None:
     model = onnx.load_from_string(graphs.detector_graph(layers))
     assert model.ir_version == 8
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 17)]
-    assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "Conv"]
+    # The last layer, which has one filter, is a column and a row.
+    assert [node.op_type for node in model.graph.node] == ["Conv", "Relu", "Conv", "Conv"]
     assert model.graph.input[0].name == "x"
     assert model.graph.output[0].name == "score"
 

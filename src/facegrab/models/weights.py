@@ -25,7 +25,7 @@ SHAPE_FILES = {
     68: "shape_predictor_68_face_landmarks.dat",
 }
 
-CONVERSION = 1
+CONVERSION = 2
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
 
 KEY_LENGTH = 16
