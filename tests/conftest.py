@@ -34,7 +34,7 @@ def eyes() -> Eyes:
 def fake_networks(monkeypatch: pytest.MonkeyPatch) -> Eyes:
     """The same, for whoever opens the networks by name: the command line."""
     eyes = painted_eyes()
-    monkeypatch.setattr("facegrab.vision.eyes.open_eyes", lambda device: eyes)
+    monkeypatch.setattr("facegrab.vision.eyes.open_eyes", lambda device, exact: eyes)
     return eyes
 
 

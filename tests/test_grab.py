@@ -125,7 +125,7 @@ def test_the_networks_are_opened_only_when_a_face_must_be_seen(
 ) -> None:
     opened: list[str] = []
 
-    def open_eyes(device: str) -> Eyes:
+    def open_eyes(device: str, *, exact: bool) -> Eyes:
         opened.append(device)
         return painted_eyes()
 

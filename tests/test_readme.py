@@ -103,7 +103,7 @@ def painted_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"sys.path[:0] = [{str(ROOT / 'src')!r}, {str(ROOT / 'tests')!r}]\n"
         "import facegrab.vision.eyes, fakes\n"
         "from facegrab.cli import main\n"
-        "facegrab.vision.eyes.open_eyes = lambda device: fakes.painted_eyes()\n"
+        "facegrab.vision.eyes.open_eyes = lambda device, exact: fakes.painted_eyes()\n"
         "sys.exit(main())\n"
     )
     command = folder / "facegrab"

@@ -111,15 +111,27 @@ def test_beyond_the_edge_is_black() -> None:
     assert extract[60, 100].min() > 190
 
 
-@given(ANGLES, st.floats(20, 300), st.floats(-400, 700), st.floats(-400, 700))
-def test_grey_extract_is_the_extracts_luma(angle: float, scale: float, x: float, y: float) -> None:
+@given(ANGLES, st.floats(70, 300), st.floats(-400, 700), st.floats(-400, 700))
+def test_luma_of_a_large_face_is_the_extracts(
+    angle: float, scale: float, x: float, y: float
+) -> None:
     noise = np.random.default_rng(4).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     image = np.asarray(cv2.GaussianBlur(noise, (9, 9), 0), np.uint8)
     points = face_points(angle, scale, x, y)
     luma = cv2.cvtColor(align.extract(image, points, 64), cv2.COLOR_RGB2GRAY)
-    grey = align.grey_extract(image, points, 64)
+    grey = align.luma_at_own_size(image, points, 64)
     # Where Lanczos overshoots at the black edge, each colour is clipped before they are mixed.
     assert np.abs(luma.astype(int) - grey).mean() < 1
+
+
+@pytest.mark.parametrize("size", [256, 512, 1024])
+def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> None:
+    """The same sharp face of about 100 px counts as sharp whatever is asked for."""
+    image = np.random.default_rng(6).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    points = face_points(0.2, 80, 100, 100)
+    luma = align.luma_at_own_size(image, points, size)
+    assert luma.shape[0] == pytest.approx(80 * 256 / 164, abs=2)
+    assert sharpness(luma) > 1000
 
 
 @given(ANGLES, st.floats(1, 2000), st.floats(-3000, 3000), st.floats(-3000, 3000))

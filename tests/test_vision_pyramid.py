@@ -8,14 +8,22 @@ from hypothesis import strategies as st
 
 from facegrab.models.details import MEAN_RGB
 from facegrab.models.details import OUTER_PADDING_PX as MARGIN
-from facegrab.vision.pyramid import Canvas, Level, layout, resize_corners
+from facegrab.vision.pyramid import (
+    Canvas,
+    LayoutOf,
+    Level,
+    coarse_layout,
+    dlib_layout,
+    resize_corners,
+)
 
 SIDES = st.integers(1, 2000)
+LAYOUTS = st.sampled_from([dlib_layout, coarse_layout])
 
 
 def test_layout_of_a_small_frame_is_dlibs() -> None:
     """Sizes and places that dlib's create_tiled_pyramid prints for 599 x 337."""
-    place = layout(599, 337)
+    place = dlib_layout(599, 337)
     assert (place.width, place.height) == (621, 1267)
     assert place.levels[:3] == (
         Level(11, 11, 599, 337),
@@ -26,9 +34,9 @@ def test_layout_of_a_small_frame_is_dlibs() -> None:
     assert place.levels[-1] == Level(600, 359, 10, 5)
 
 
-@given(SIDES, SIDES)
-def test_levels_lie_inside(width: int, height: int) -> None:
-    place = layout(width, height)
+@given(LAYOUTS, SIDES, SIDES)
+def test_levels_lie_inside(layout_of: LayoutOf, width: int, height: int) -> None:
+    place = layout_of(width, height)
     for number, level in enumerate(place.levels):
         assert level.x >= MARGIN
         assert level.y >= MARGIN
@@ -38,11 +46,11 @@ def test_levels_lie_inside(width: int, height: int) -> None:
             assert level.y >= MARGIN + height  # nothing covers the first level
 
 
-@given(SIDES, SIDES, st.data())
+@given(LAYOUTS, SIDES, SIDES, st.data())
 def test_the_level_of_a_pixel_is_the_first_it_lies_in(
-    width: int, height: int, data: st.DataObject
+    layout_of: LayoutOf, width: int, height: int, data: st.DataObject
 ) -> None:
-    place = layout(width, height)
+    place = layout_of(width, height)
     number = data.draw(st.integers(0, len(place.levels) - 1))
     level = place.levels[number]
     x = data.draw(st.integers(level.x, level.x + level.width - 1))
@@ -79,3 +87,30 @@ def test_resize_maps_corners_onto_corners() -> None:
     ramp = np.tile(np.arange(11, dtype=np.float32), (7, 1))
     resized = resize_corners(ramp, 21, 4)
     assert np.allclose(resized, np.tile(np.arange(21) / 2, (4, 1)), atol=1e-5)
+
+
+@given(SIDES, SIDES)
+def test_levels_of_the_coarse_pyramid_keep_their_distance(width: int, height: int) -> None:
+    place = coarse_layout(width, height)
+    for number, level in enumerate(place.levels):
+        for other in place.levels[:number]:
+            apart_x = max(other.x - level.x - level.width, level.x - other.x - other.width)
+            apart_y = max(other.y - level.y - level.height, level.y - other.y - other.height)
+            assert max(apart_x, apart_y) >= 10
+
+
+def test_the_coarse_pyramid_has_two_thirds_of_the_pixels() -> None:
+    coarse, exact = coarse_layout(1536, 864), dlib_layout(1536, 864)
+    assert coarse.width * coarse.height < 0.67 * exact.width * exact.height
+
+
+@given(LAYOUTS, st.integers(100, 2000), st.integers(100, 2000), st.data())
+def test_a_levels_corners_are_the_images(
+    layout_of: LayoutOf, width: int, height: int, data: st.DataObject
+) -> None:
+    place = layout_of(width, height)
+    number = data.draw(st.integers(0, min(len(place.levels) - 1, 6)))
+    level = place.levels[number]
+    corner = np.array([level.width - 1, level.height - 1], np.float64)
+    error = np.abs(place.to_image(number, corner) - [width - 1, height - 1]).max()
+    assert error <= 2 * (width / level.width)

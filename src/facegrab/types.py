@@ -91,7 +91,7 @@ class Faces:
         points5: float32 (N, 5, 2), x y of dlib's 5 points in the full frame.
         points68: float32 (N, 68, 2), x y of the 68 points of the iBUG 300-W scheme.
         embedding: float32 (N, 128), Euclidean metric; values are exactly representable in float16.
-        sharpness: float32 (N,), variance of the Laplacian of the aligned face.
+        sharpness: float32 (N,), variance of the Laplacian of the aligned face, not enlarged.
     """
 
     frame: IntArray

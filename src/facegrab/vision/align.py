@@ -45,6 +45,8 @@ MEAN_FACE = np.array(
     ]
 ).T  # fmt: skip
 
+SMALLEST_PX = 16
+"""Side below which a face is not measured."""
 LANCZOS_REACH_PX = 5
 """Source pixels that a warped one depends on to each side, rounded up."""
 
@@ -104,9 +106,22 @@ def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
     return warp(image, extract_matrix(points68, size_px), size_px)
 
 
-def grey_extract(image: Image, points68: FloatArray, size_px: int) -> NDArray[np.uint8]:
-    """The luma of the aligned face, uint8 (size_px, size_px), at two fifths of the cost."""
+def luma_at_own_size(image: Image, points68: FloatArray, size_px: int) -> NDArray[np.uint8]:
+    """The luma of the aligned face, not enlarged: enlarging would look like blur.
+
+    Args:
+        image: RGB uint8 (H, W, 3), the full frame.
+        points68: float32 (68, 2).
+        size_px: side of the extract, in which the face may be shown larger than it is.
+
+    Returns:
+        uint8 (S, S); S is size_px, or less if that would enlarge the face.
+    """
     matrix = extract_matrix(points68, size_px)
+    own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
+    if own_size < size_px:
+        size_px = max(own_size, SMALLEST_PX)
+        matrix = extract_matrix(points68, size_px)
     corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
     touched = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
     height, width = image.shape[:2]

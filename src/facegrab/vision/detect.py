@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from facegrab.models.details import NMS_OVERLAP, WINDOW_PX
 from facegrab.models.runtime import Net
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision.pyramid import RATE, Canvas, Layout
+from facegrab.vision.pyramid import Canvas, Layout, LayoutOf, dlib_layout
 
 STRIDE_PX = 8
 """Canvas pixels from one score to the next: three convolutions of stride 2."""
 FIRST_CENTRE_PX = 14
 """Canvas pixel under the first score: three 5x5 kernels without padding."""
-LEVEL_SHIFT_PX = 0.3
-"""dlib's pyramid_down<6> maps a point up by x * 6/5 + .3."""
 
 
 class Detector(Protocol):
@@ -40,14 +38,15 @@ class MmodDetector:
 
     Args:
         net: (1, 3, H, W) canvas to (1, 1, h, w) scores.
+        layout_of: the pyramid; with dlib's the boxes are dlib's.
     """
 
     smallest_px = 72
     """Measured: every face of 72 px and more was found, below that recall falls."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, layout_of: LayoutOf = dlib_layout) -> None:
         self._net = net
-        self._canvas = Canvas()
+        self._canvas = Canvas(layout_of)
 
     def __call__(self, images: Iterable[Image]) -> list[Detections]:
         return [self._find(image) for image in images]
@@ -77,9 +76,7 @@ def _box(x: int, y: int, place: Layout) -> list[float]:
     half = (WINDOW_PX - 1) / 2
     corners = np.array([x - level.x, y - level.y, x - level.x, y - level.y], np.float64)
     corners += [-half, -half, half, half]
-    for _ in range(number):
-        corners = corners / RATE + LEVEL_SHIFT_PX
-    return list(round_half_away(corners))
+    return list(round_half_away(place.to_image(number, corners)))
 
 
 def round_half_away(values: NDArray[Any]) -> NDArray[Any]:

@@ -35,7 +35,8 @@ class Look:
     Args:
         eyes: the networks.
         scale: as in ProcessSettings.
-        extract_size: side of the aligned face whose sharpness is measured, in pixels.
+        extract_size: side of the extracts in pixels; sharpness is measured in one of this size,
+            or in a smaller one where the face itself is smaller.
     """
 
     eyes: Eyes
@@ -122,7 +123,7 @@ class Look:
         self, images: Sequence[Image], image_of: IntArray, points68: FloatArray
     ) -> FloatArray:
         values = [
-            sharpness(align.grey_extract(images[i], points, self.extract_size))
+            sharpness(align.luma_at_own_size(images[i], points, self.extract_size))
             for i, points in zip(image_of, points68, strict=True)
         ]
         return np.array(values, np.float32)
