@@ -20,9 +20,11 @@ DLIB_RATE = 5 / 6
 """Each level's size over the one before in dlib's pyramid (pyramid_down<6>)."""
 DLIB_SHIFT_PX = 0.3
 """dlib's pyramid_down<6> maps a point up by x * 6/5 + .3."""
-COARSE_RATE = 0.69
-"""About two levels an octave instead of dlib's four: two thirds of the pixels. At .69 rather than
-.71 they pack into three rows."""
+COARSE_RATE = 0.61
+"""The same in the coarse pyramid, which has half the pixels of dlib's. On 41 photographs at 13
+sizes no face was lost at .61, 6 % were at .55; on 333 faces of films and groups one was. At .61
+the second and third level lie beside each other."""
+_ENDLESS = 2**40
 SMALLEST_HEIGHT = 5
 """dlib ends the pyramid before a level of fewer rows."""
 
@@ -84,21 +86,21 @@ LayoutOf: TypeAlias = Callable[[int, int], Layout]
 
 @lru_cache(maxsize=64)
 def coarse_layout(width: int, height: int) -> Layout:
-    """A canvas with levels COARSE_RATE apart, packed in shelves as high as their first level."""
-    shelves: list[tuple[int, int, int]] = []  # y, height, next free x
+    """A canvas with levels COARSE_RATE apart: each in the lowest gap that it fits into."""
     placed: list[Level] = []
+    free = [Level(MARGIN, MARGIN, width, _ENDLESS)]
     bottom = MARGIN
     for level_width, level_height in _level_sizes(width, height, COARSE_RATE):
-        for number, (y, shelf_height, x) in enumerate(shelves):
-            if level_height <= shelf_height and x + level_width <= MARGIN + width:
-                shelves[number] = (y, shelf_height, x + level_width + GAP)
-                placed.append(Level(x, y, level_width, level_height))
-                break
-        else:
-            shelves.append((bottom, level_height, MARGIN + level_width + GAP))
-            placed.append(Level(MARGIN, bottom, level_width, level_height))
-            bottom += level_height + GAP
-    return Layout(tuple(placed), width + 2 * MARGIN, bottom - GAP + MARGIN, exact=False)
+        fitting = [g for g in free if g.width >= level_width and g.height >= level_height]
+        gap = min(fitting, key=lambda each: each.height)
+        free.remove(gap)
+        level = Level(gap.x, gap.y, level_width, level_height)
+        placed.append(level)
+        right, below = level_width + GAP, level_height + GAP
+        free.append(Level(gap.x + right, gap.y, gap.width - right, level_height))
+        free.append(Level(gap.x, gap.y + below, gap.width, gap.height - below))
+        bottom = max(bottom, level.y + level.height)
+    return Layout(tuple(placed), width + 2 * MARGIN, bottom + MARGIN, exact=False)
 
 
 @lru_cache(maxsize=64)
