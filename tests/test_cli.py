@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import write_image
-from fakes import CLIP_FRAMES, RED_UNTIL, CtrlC, paint, pictures, scene, table
+from clips import write_clip, write_image
+from fakes import (
+    CLIP_FRAMES,
+    RED_UNTIL,
+    CtrlC,
+    assert_consistent,
+    paint,
+    pictures,
+    scene,
+    table,
+)
 from rich.console import Console
 
 import facegrab
@@ -20,6 +32,7 @@ from facegrab import ProcessSettings, RecognitionSettings, Summary
 from facegrab.cli import FAILED, INTERRUPTED, OK, main
 from facegrab.console import Screen
 from facegrab.people.gallery import Gallery
+from facegrab.summary import Plan
 
 ROOT = Path(__file__).parents[1]
 
@@ -165,14 +178,30 @@ class TestOptions:
             assert main([*paths, f"--{name}", good]) == OK
             assert capsys.readouterr().err == ""
         done = len(spy.calls)
-        for bad in (below, above, "x", "nan", ""):
+        span = f" from {float(low):g} to {float(high):g}"
+        for bad in (below, above, "x", "nan", "", "1,5"):
             assert main([*paths, f"--{name}={bad}"]) == FAILED
             line = one_line(capsys)
-            assert name in line
+            assert line.startswith(f"facegrab: {name} is a ")
+            assert span in line
             assert bad in line
         assert main([*paths, f"--{name}", below]) == FAILED  # -1 is a value, not an option
         assert below in one_line(capsys)
         assert len(spy.calls) == done
+
+    @pytest.mark.parametrize(
+        ("arguments", "line"),
+        [
+            (["-s", "big"], "scale is a number from 0.1 to 1, or \"auto\", not 'big'"),
+            (["-bs", "1.5"], "batch_size is a whole number from 2 to 128, not '1.5'"),
+            (["-t", ".05"], "tolerance is a number from 0.1 to 1, not 0.05"),
+        ],
+    )
+    def test_a_wrong_value_names_the_range(
+        self, paths: list[str], capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+    ) -> None:
+        assert main([*paths, *arguments]) == FAILED
+        assert one_line(capsys) == f"facegrab: {line}"
 
     @pytest.mark.parametrize(
         ("arguments", "named"),
@@ -216,8 +245,11 @@ class TestOptions:
         for long, short in OPTIONS.items():
             assert f" {long}" in text
             assert short is None or f" {short}" in text
-        for span in ("[2-128]", "[0-1000]", "[32-1024]", "[0.1-1]", "[1-1000]", "[0-9999]"):
-            assert span in text
+        for value in (
+            "-bs 2-128,", "-sf 0-1000,", "-xs 32-1024,", "-s 0.1-1|auto,", "-t 0.1-1,",
+            "-j 1-1000,", "-bt 0-9999,",
+        ):  # fmt: skip
+            assert value in text
 
     def test_the_list_of_options_here_is_complete(self) -> None:
         from facegrab.cli import _parser
@@ -302,6 +334,115 @@ class TestRun:
         assert main(["-r", str(path), "-i", str(clip), "-o", str(tmp_path / "out")]) == OK
         assert f"warning: {path} shows 2 faces: using the largest" in capsys.readouterr().out
 
+    def test_references_of_two_people_are_warned_of(
+        self,
+        red: Path,
+        green: Path,
+        clip: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        arguments = ["-r", str(red), str(green), "-i", str(clip), "-o", str(tmp_path / "out")]
+        assert main(arguments) == OK
+        assert f"warning: {red} and {green} may show two people" in capsys.readouterr().out
+
+    def test_references_are_compared_by_the_tolerance_of_the_run(
+        self,
+        red: Path,
+        clip: Path,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        orange = write_image(tmp_path / "orange.png", scene(orange=(10, 20)))  # about .4 from red
+        arguments = ["-r", str(red), str(orange), "-i", str(clip), "-o", str(tmp_path / "out")]
+        assert main(arguments) == OK
+        assert "may show two people" not in capsys.readouterr().out
+        assert main([*arguments[:-1], str(tmp_path / "strict"), "-t", ".3"]) == OK
+        assert "may show two people" in capsys.readouterr().out
+
+    def test_a_skipped_folder_is_told_once(
+        self,
+        red: Path,
+        clip: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        videos = tmp_path / "in"
+        (videos / "shut").mkdir(parents=True)
+        shutil.copy(clip, videos / "clip.mp4")
+        listed = Path.iterdir
+
+        def iterdir(folder: Path) -> Iterator[Path]:
+            if folder.name == "shut":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return listed(folder)
+
+        monkeypatch.setattr(Path, "iterdir", iterdir)
+        assert main(["-r", str(red), "-i", str(videos), "-o", str(tmp_path / "out")]) == OK
+        out, err = capfd.readouterr()
+        assert err == ""
+        line = f"warning: skipped the folder {videos / 'shut'}: Permission denied"
+        assert out.splitlines()[0] == line  # before the networks are loaded
+        assert out.count("skipped the folder") == 1
+
+    def test_of_several_videos_each_leaves_a_line_when_it_ends(
+        self, red: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        empty = write_clip(tmp_path / "empty.mp4", [scene()] * 3)
+        bad = tmp_path / "bad.mp4"
+        bad.write_bytes(b"no video at all " * 500)
+        videos = [str(clip), str(bad), str(empty)]
+        assert main(["-r", str(red), "-o", str(tmp_path / "out"), *self.FAST, "-i", *videos]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.partition(",")[0] for line in lines[1:5]] == [
+            "clip.mp4: 256x144",
+            "clip.mp4: 20 kept of 50 faces",
+            "empty.mp4: 256x144",
+            "empty.mp4: 0 kept of 0 faces",
+        ]
+        assert lines[5].startswith("not read: ")
+        assert str(bad) in lines[5]
+
+    def test_one_video_leaves_none(
+        self, paths: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main([*paths, *self.FAST]) == OK
+        assert "kept of" not in capsys.readouterr().out
+
+    def test_pictures_are_called_so_and_the_way_to_see_them_all_is_told(
+        self, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for number in range(9):
+            write_image(folder / f"{number}.png", scene(red=(10 * number, 20)))
+        said = {}
+        for source in (folder, folder / "%d.png", folder / "?.*", folder / "3.png"):
+            out = str(tmp_path / "out" / source.name)
+            assert main(["-r", str(red), "-i", str(source), "-o", out]) == OK
+            said[source.name] = capsys.readouterr().out.splitlines()[1]
+        for name in ("photos", "%d.png", "?.*"):
+            assert "looking at 2 of 9 pictures (1 in 7; -sf 0 looks at all) for faces" in said[name]
+        assert "256x144, looking for faces of 77 px" in said["3.png"]
+
+    def test_after_a_run_that_wrote_nothing_its_advice_works_in_the_same_folder(
+        self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        orange = write_image(tmp_path / "orange.png", scene(orange=(10, 20)))
+        out = tmp_path / "out"
+        arguments = ["-r", str(orange), "-i", str(clip), "-o", str(out), *self.FAST]
+        assert main([*arguments, "-t", ".2"]) == OK
+        assert "a higher --tolerance" in capsys.readouterr().out
+        assert pictures(out) == []
+        assert main(arguments) == OK
+        assert len(pictures(out)) == RED_UNTIL
+        assert len(table(out)) == RED_UNTIL + CLIP_FRAMES
+        assert_consistent(out)
+        capsys.readouterr()
+        assert main([*arguments, "-t", ".2"]) == FAILED
+        assert "holds the result of another run" in one_line(capsys)
+
     def test_ctrl_c_keeps_what_is_done(
         self,
         paths: list[str],
@@ -385,6 +526,25 @@ class TestRun:
         assert "frame 30, 50 found, 20 kept" in shown.getvalue()
         assert "100%" in shown.getvalue()
         assert "frames/s" in shown.getvalue()
+
+    def test_the_bars_of_several_videos_do_not_pile_up(
+        self, paths: list[str], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shown = io.StringIO()
+        console = Console(file=shown, force_terminal=True, width=150, highlight=False)
+        monkeypatch.setattr("facegrab.console.Console", lambda **_: console)
+        most: list[int] = []
+        begin = Screen.begin
+
+        def counted(screen: Screen, plan: Plan) -> None:
+            begin(screen, plan)
+            most.append(len(screen._bars.tasks))
+
+        monkeypatch.setattr(Screen, "begin", counted)
+        others = [str(shutil.copy(clip, tmp_path / f"{number}.mp4")) for number in range(3)]
+        assert main([*paths, *self.FAST, "-i", *others]) == OK
+        assert most == [1] * 4
+        assert shown.getvalue().count("mp4: 20 kept of 50 faces") == 4
 
     def test_a_terminal_that_knows_no_umlauts(
         self, red: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

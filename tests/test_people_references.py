@@ -83,6 +83,80 @@ def test_of_several_faces_the_largest_is_used_and_that_is_said(
     ]
 
 
+def stored(folder: Path, *degrees: float) -> Path:
+    """References on a circle, r0 first: at 60 degrees they are 1 apart, at 34 about .58."""
+    angle = np.radians(degrees)
+    embedding = np.zeros((len(angle), 128), np.float32)
+    embedding[:, 0], embedding[:, 1] = np.cos(angle), np.sin(angle)
+    path = folder / "saved.npz"
+    Gallery(embedding, tuple(f"r{row}.jpg" for row in range(len(angle)))).save(path)
+    return path
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    lines = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert not any("\n" in line for line in lines)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("degrees", "strangers"),
+    [
+        ([0], []),
+        ([0, 0, 0, 0.01], []),  # copies: a tiny distance is many times the usual one
+        ([0, 34, 17], []),
+        ([0, 60, 10], ["r1.jpg"]),
+        ([0, 60, 24], ["r1.jpg"]),  # r0's median is the mean of .42 and 1, above the tolerance
+        ([0, 60, 120], ["r0.jpg", "r2.jpg", "r1.jpg"]),
+        ([0, 2, 33, 4, 6], ["r2.jpg"]),  # within the tolerance, but an outlier
+        ([0, 2, 14, 4, 6], []),  # an outlier, but nearer than any stranger
+        ([0, 2, 90, 4, 180, 6], ["r4.jpg", "r2.jpg"]),
+    ],
+)
+def test_references_that_do_not_fit_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, degrees: list[float], strangers: list[str]
+) -> None:
+    assert len(collect([stored(tmp_path, *degrees)], 1, never, 0.6)) == len(degrees)
+    lines = warned(caplog)
+    assert [line.partition(" may show somebody else: ")[0] for line in lines] == strangers
+    assert all(line.endswith(" from the other references (tolerance 0.6)") for line in lines)
+
+
+def test_of_two_that_differ_both_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    two = stored(tmp_path, 0, 36)  # .618 apart
+    collect([two], 1, never, tolerance=0.65)
+    assert warned(caplog) == []
+    collect([two], 1, never)  # the default is 0.6
+    assert warned(caplog) == ["r0.jpg and r1.jpg may show two people: 0.62 apart (tolerance 0.6)"]
+
+
+def test_pictures_of_two_people_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one = write_image(tmp_path / "1.png", scene(red=(10, 20)))
+    other = write_image(tmp_path / "2.png", scene(green=(10, 20)))
+    collect([one, other], 1, look)
+    (line,) = warned(caplog)
+    assert line.startswith(f"{one} and {other} may show two people: 1.")
+
+
+def test_a_crowd_of_strangers_is_told_in_some_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collect([stored(tmp_path, *range(0, 360, 36))], 1, never)
+    lines = warned(caplog)
+    assert len(lines) == 6
+    assert lines[-1] == "5 more references may show somebody else"
+
+
+def test_so_many_that_memory_would_not_do_are_not_compared(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facegrab.people.references.MOST_COMPARED", 2)
+    collect([stored(tmp_path, 0, 60, 120)], 1, never)
+    assert warned(caplog) == []
+
+
 def test_star_alone_is_everybody_and_needs_no_network() -> None:
     assert len(collect(["*"], 1, never)) == 0
 

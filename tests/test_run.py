@@ -500,6 +500,21 @@ class TestUnreadable:
             run(red, videos, tmp_path / "deep" / "out")
         assert not (tmp_path / "deep").exists()
 
+    def test_each_of_them_is_named(
+        self, red: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        videos = [tmp_path / f"{number}.mp4" for number in range(3)]
+        for video in videos:
+            video.write_bytes(b"no video at all" * 99)
+        with pytest.raises(MediaError, match=re.escape(str(videos[-1]))):
+            run(red, videos, tmp_path / "out")
+        told = [record.getMessage() for record in caplog.records]
+        assert len(told) == 2
+        for video, line in zip(videos, told, strict=False):
+            assert line.startswith("not read: ")
+            assert str(video) in line
+            assert "\n" not in line
+
     def test_a_video_whose_frames_looked_at_are_all_damaged(
         self, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

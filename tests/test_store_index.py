@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +175,37 @@ class TestRefused:
         write(path, random_faces(2))
         with pytest.raises(StoreError, match=r"tolerance 0\.6, now 0\.5"):
             Index(path, SETTINGS | {"tolerance": 0.5})
+
+    def test_a_run_that_wrote_nothing_is_in_nobodys_way(self, tmp_path: Path) -> None:
+        path = tmp_path / "i.db"
+        with Index(path, SETTINGS) as index:
+            row, _, _ = index.begin_source(Path("a.mp4"), "a")
+            dropped = replace(rows_of(row, random_faces(2)), file=[None] * 2)
+            with index.transaction():
+                index.add(dropped)
+        other = SETTINGS | {"tolerance": 0.5}
+        with Index(path, other) as index:
+            assert len(index.faces(row)) == 0
+            assert index.begin_source(Path("b/a.mp4"), "a") == (1, "a", [])
+            with index.transaction():
+                index.add(rows_of(1, random_faces(2)))
+        with pytest.raises(StoreError, match=r"tolerance 0\.5, now 0\.6"):
+            Index(path, SETTINGS)
+        with Index(path, other) as index:
+            assert_same(index.faces(1), random_faces(2))
+
+    def test_and_is_forgotten_as_a_whole_or_not_at_all(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "i.db"
+        with Index(path, SETTINGS) as index:
+            index.begin_source(Path("a.mp4"), "a")
+        monkeypatch.setattr("json.dumps", lambda value: object())  # fails when it is inserted
+        with pytest.raises(sqlite3.Error):
+            Index(path, SETTINGS | {"tolerance": 0.5})
+        monkeypatch.undo()
+        with Index(path, SETTINGS) as index:
+            assert index.begin_source(Path("c/a.mp4"), "a")[1] == "a-2"
 
     def test_in_use_by_the_same_program(self, tmp_path: Path) -> None:
         path = tmp_path / "i.db"

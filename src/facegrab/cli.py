@@ -61,8 +61,10 @@ def _run(
     from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
 
-    find_sources(options.input)  # a mistyped path should not cost the loading of the networks
     with Screen() as screen:
+        # First, because a mistyped path should not cost the loading of the networks.
+        sources = find_sources(options.input)
+        screen.expect(len(sources), {source.path for source in sources if source.images})
         grab = FaceGrab(options.reference, recognition, process)
         screen.say_references(grab.reference_count)
         if options.display_stats:
@@ -142,7 +144,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-t",
         "--tolerance",
-        type=float,
+        type=_number,
         default=default.tolerance,
         metavar=_span(settings.TOLERANCE),
         help="distance that still counts as the same person; lower is stricter "
@@ -151,7 +153,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-j",
         "--jitter",
-        type=int,
+        type=_whole,
         default=default.jitter,
         metavar=_span(settings.JITTER),
         help="resamples averaged for each reference picture (default %(default)s)",
@@ -159,11 +161,11 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-bt",
         "--blur_threshold",
-        type=float,
+        type=_number,
         default=ProcessSettings().blur_threshold,
         metavar=_span(settings.BLUR_THRESHOLD),
-        help="extracts less sharp than this (variance of the Laplacian) are dropped "
-        "(default %(default)g)",
+        help="extracts less sharp than this are dropped: variance of the Laplacian of the extract, "
+        "measured at no more than the face's own resolution (default %(default)g)",
     )
 
 
@@ -173,17 +175,18 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-sf",
         "--skip_frames",
-        type=int,
+        type=_whole,
         default=default.skip_frames,
         metavar=_span(settings.SKIP_FRAMES),
-        help="frames to pass over: 5 looks at every 6th (default %(default)s)",
+        help="frames (or pictures of a folder) to pass over: 5 looks at every 6th, 0 at all "
+        "(default %(default)s)",
     )
     group.add_argument(
         "-s",
         "--scale",
-        type=_scale,
+        type=_number,
         default=default.scale,
-        metavar=_span(settings.SCALE),
+        metavar=f"{_span(settings.SCALE)}|{settings.AUTO}",
         help="factor for detection, which then enlarges once by 2; larger finds smaller faces and "
         "takes longer (default auto: all faces whose extract is enlarged at most twice, "
         "within 1536 px)",
@@ -191,7 +194,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-xs",
         "--extract_size",
-        type=int,
+        type=_whole,
         default=default.extract_size,
         metavar=_span(settings.EXTRACT_SIZE),
         help="side of the square extracts in pixels (default %(default)s)",
@@ -202,7 +205,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-bs",
         "--batch_size",
-        type=int,
+        type=_whole,
         default=default.batch_size,
         metavar=_span(settings.BATCH_SIZE),
         help="frames that go through together, at most (default %(default)s)",
@@ -213,14 +216,24 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
 
 
 def _span(span: tuple[float, float]) -> str:
-    return f"[{span[0]:g}-{span[1]:g}]"
+    return f"{span[0]:g}-{span[1]:g}"
 
 
-def _scale(text: str) -> float | str:
-    return text if text == settings.AUTO else float(text)
+# What is no number goes on as the text it is: the settings refuse it and name the range.
 
 
-_scale.__name__ = "scale"  # argparse names it in its message
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _whole(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def _normalised(arguments: Sequence[str]) -> list[str]:

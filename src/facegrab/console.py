@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -38,7 +40,10 @@ class Screen:
             console=self._console,
             disable=not self._console.is_terminal,
         )
+        self._several = False
+        self._pictures: Collection[Path] = ()
         self._task: TaskID | None = None
+        self._name = self._result = ""
         self._log = _LogLines(self)
         self._log_level = logging.NOTSET
 
@@ -65,6 +70,16 @@ class Screen:
         """Prints a line as it is."""
         self._console.print(self._printable(line), markup=False)
 
+    def expect(self, sources: int, pictures: Collection[Path]) -> None:
+        """Is told what will come.
+
+        Args:
+            sources: how many. Of several, each leaves a line when it ends instead of its bar:
+                forty bars would fill the terminal.
+            pictures: paths of those that are no videos.
+        """
+        self._several, self._pictures = sources > 1, pictures
+
     def say_references(self, count: int) -> None:
         """What is looked for."""
         if count == 0:
@@ -74,31 +89,47 @@ class Screen:
 
     def begin(self, plan: Plan) -> None:
         """Says what will be done with a source."""
-        frames = "frames"
-        if plan.frame_count is not None:
-            looked_at = -(-plan.frame_count // plan.every)
-            frames = f"{looked_at} of {_number(plan.frame_count, 'frame')}"
-        if plan.every > 1:
-            frames += f" (1 in {plan.every})"
         self.say(
-            f"{plan.source.name}: {plan.width}x{plan.height}, looking at {frames} "
+            f"{plan.source.name}: {plan.width}x{plan.height}, looking {self._at_frames(plan)}"
             f"for faces of {plan.smallest_face_px} px and more "
             f"(detection at {plan.fed_width}x{plan.fed_height})"
         )
-        name = self._printable(plan.source.name)
-        self._task = self._bars.add_task(name, total=plan.frame_count, counts="")
+        self._name, self._result = plan.source.name, ""
+        self._task = self._bars.add_task(
+            self._printable(self._name), total=plan.frame_count, counts=""
+        )
 
     def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
         """Moves the bar."""
         if self._task is not None:
             counts = f"frame {frames_read}, {faces_found} found, {faces_written} kept"
             self._bars.update(self._task, completed=frames_read, counts=counts)
+        self._result = f"{self._name}: {faces_written} kept of {_number(faces_found, 'face')}"
 
     def end(self) -> None:
-        """Stops the bar."""
-        if self._task is not None:
-            self._bars.stop_task(self._task)
-            self._task = None
+        """Stops the bar; one of several makes way for a line, if anything of it was read."""
+        if self._task is None:
+            return
+        self._bars.stop_task(self._task)
+        if self._several:
+            self._bars.remove_task(self._task)
+            if self._result:
+                self.say(self._result)
+        self._task = None
+
+    def _at_frames(self, plan: Plan) -> str:
+        """``at 5 of 30 frames (1 in 7) ``, or nothing where there is just one."""
+        if plan.frame_count == 1:
+            return ""
+        pictures = plan.source in self._pictures
+        frames = "pictures" if pictures else "frames"
+        if plan.frame_count is not None:
+            frames = f"{-(-plan.frame_count // plan.every)} of {plan.frame_count} {frames}"
+        if plan.every > 1:
+            # Nobody expects this of a folder of photos.
+            hint = "; -sf 0 looks at all" if pictures else ""
+            frames += f" (1 in {plan.every}{hint})"
+        return f"at {frames} "
 
     def _printable(self, line: str) -> str:
         """The line with backslashes for what the terminal cannot show: file names may hold it."""
@@ -107,8 +138,8 @@ class Screen:
 
     def say_summary(self, summary: Summary, output: str) -> None:
         """What was done and where to look."""
-        for path, why in summary.failed:
-            self.say(f"not read: {why if str(path) in why else f'{path}: {why}'}")
+        for line in summary.not_read():
+            self.say(line)
         for warning in summary.warnings:
             self.say(f"warning: {warning}")
         for line in summary_lines(summary, output):
@@ -161,7 +192,11 @@ class _LogLines(logging.Handler):
     def __init__(self, screen: Screen) -> None:
         super().__init__(logging.INFO)
         self._screen = screen
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
-        self._screen.say(f"{prefix}{record.getMessage()}")
+        line = f"{prefix}{record.getMessage()}"
+        if line not in self._said:  # sources are looked for twice: before and in the run
+            self._said.add(line)
+            self._screen.say(line)

@@ -48,7 +48,9 @@ class FaceGrab:
         self._recognition = recognition or RecognitionSettings()
         self._process = process or ProcessSettings()
         self._eyes = eyes
-        self._gallery = collect(_listed(reference), self._recognition.jitter, self._look)
+        self._gallery = collect(
+            _listed(reference), self._recognition.jitter, self._look, self._recognition.tolerance
+        )
 
     @property
     def reference_count(self) -> int:

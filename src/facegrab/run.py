@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
@@ -22,6 +23,8 @@ from facegrab.summary import BLURRED, OTHER_PERSON, Plan, Summary, Watcher
 from facegrab.types import Faces, Frame, Image
 from facegrab.vision.align import extract
 from facegrab.vision.look import Look
+
+logger = logging.getLogger(__name__)
 
 _ONLY_SPEED = ("batch_size", "device")
 
@@ -81,6 +84,8 @@ class Run:
         except KeyboardInterrupt:
             self._summary.interrupted = True
         except FaceGrabError:
+            for line in self._summary.not_read():  # no summary will tell of them
+                logger.warning(line)
             with suppress(FaceGrabError):  # the first error is the one to tell
                 self._output.write_table()
             raise

@@ -72,6 +72,13 @@ class Summary:
         """Adds to a stage's time."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
+    def not_read(self) -> list[str]:
+        """A line for each source that could not be read; it names the source."""
+        return [
+            f"not read: {why if str(path) in why else f'{path}: {why}'}"
+            for path, why in self.failed
+        ]
+
 
 class Watcher(Protocol):
     """Is told how a run goes."""

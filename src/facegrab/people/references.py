@@ -6,14 +6,21 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from facegrab.errors import GalleryError, MediaError
 from facegrab.media.images import read_image
 from facegrab.media.source import find_sources
-from facegrab.people.gallery import Gallery
+from facegrab.people.gallery import Gallery, distances
+from facegrab.settings import RecognitionSettings
 from facegrab.vision.look import Look
 
 EVERYBODY = "*"
 """The reference that stands for every face."""
+MOST_COMPARED = 2000
+"""With more references than this they are not compared: memory grows with the square."""
+MOST_NAMED = 5
+"""References that are warned of one by one; of more only the number is told."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +29,15 @@ def collect(
     references: Sequence[str | Path],
     jitter: int,
     look: Callable[[], Look],
+    tolerance: float = RecognitionSettings().tolerance,
 ) -> Gallery:
-    """The gallery of one person.
+    """The gallery of one person. A warning names references that may show somebody else.
 
     Args:
         references: images, folders of images and ``.npz`` files, or just ``"*"`` for every face.
         jitter: resamples a picture.
         look: makes the look; it is called only if a picture has to be encoded.
+        tolerance: the largest distance of the same person.
 
     Returns:
         an empty gallery for ``"*"``, else at least one reference.
@@ -58,6 +67,8 @@ def collect(
             f"no face found in {', '.join(names)}: give a sharp picture of one face, "
             "seen from the front"
         )
+    if 2 <= len(gallery) <= MOST_COMPARED:
+        _warn_of_strangers(gallery, tolerance)
     return gallery
 
 
@@ -85,3 +96,51 @@ def _encode(picture: Path, jitter: int, look: Look, *, named: bool) -> Gallery:
     elif faces > 1:
         logger.warning("%s shows %d faces: using the largest", picture, faces)
     return Gallery(embedding, (str(picture),) * len(embedding))
+
+
+def _warn_of_strangers(gallery: Gallery, tolerance: float) -> None:
+    """One line for each reference that does not fit the others, worst first."""
+    strangers = _strangers(gallery, tolerance)
+    if len(gallery) == 2 and strangers:  # neither is more likely to be the wrong one
+        logger.warning(
+            "%s and %s may show two people: %.2f apart (tolerance %g)",
+            *gallery.names,
+            strangers[0][1],
+            tolerance,
+        )
+        return
+    for name, median in strangers[:MOST_NAMED]:
+        logger.warning(
+            "%s may show somebody else: %.2f from the other references (tolerance %g)",
+            name,
+            median,
+            tolerance,
+        )
+    if len(strangers) > MOST_NAMED:
+        logger.warning("%d more references may show somebody else", len(strangers) - MOST_NAMED)
+
+
+def _strangers(gallery: Gallery, tolerance: float) -> list[tuple[str, float]]:
+    """(name, median distance to the others) of references that do not fit, worst first.
+
+    Two kinds: farther than the tolerance from most of the others, and the outliers of
+    ``GalleryStats``. "Most" and not the median, which is a mean where there are two others: of
+    three references the one stranger would lift it for both of the person.
+
+    Measured on 10 people x 10 photographs of LFW at tolerance .6: the one stranger among 3, 5 or 10
+    references is named in 99 to 100 % of the draws. Where there is none, somebody is named in 0, 5
+    and 20 %: two of the ten people have an odd picture, .52 and .60 from their others.
+    """
+    count = len(gallery)
+    pairs = distances(gallery.embedding, gallery.embedding)[~np.eye(count, dtype=bool)]
+    others = pairs.reshape(count, count - 1)
+    median = np.median(others, axis=1)
+    far = (others > tolerance).sum(axis=1) * 2 > count - 1
+    # Whoever is as near as half the tolerance is no stranger, but where pictures agree to some
+    # hundredths, as those of one day, one of another day is an outlier.
+    odd = {name for name, far_off in gallery.stats().outliers if far_off > tolerance / 2}
+    return [
+        (gallery.names[row], float(median[row]))
+        for row in np.argsort(-median, kind="stable").tolist()
+        if far[row] or gallery.names[row] in odd
+    ]

@@ -101,7 +101,8 @@ class Index:
 
     Args:
         path: the file; made if missing.
-        settings: what this run's result depends on. An index of other settings is refused.
+        settings: what this run's result depends on. An index of other settings is refused, unless
+            no image was written with them: then it is emptied and takes the new ones.
 
     Raises:
         StoreError: the file is no index, is newer than this program, holds another run, or is
@@ -262,17 +263,20 @@ class Index:
         new = {name: json.dumps(value) for name, value in settings.items()}
         with self._errors():
             old = dict(self._db.execute("SELECT name, value FROM run").fetchall())
-        if not old:
-            with self.transaction():
-                self._db.executemany("INSERT INTO run VALUES (?, ?)", new.items())
-            return
         changed = [name for name in new if old.get(name) != new[name]]
-        if changed:
+        if not changed:
+            return
+        # A run that wrote nothing is told to change a setting: its folder must not be in the way.
+        if self.files():
             what = ", ".join(f"{n} {old.get(n, 'unset')}, now {new[n]}" for n in changed)
             raise StoreError(
                 f"{self.path.parent} holds the result of another run ({what}): "
                 "choose another output folder, or remove that one"
             )
+        with self.transaction():
+            for table in ("outcome", "face", "source", "run"):
+                self._db.execute(f"DELETE FROM {table}")
+            self._db.executemany("INSERT INTO run VALUES (?, ?)", new.items())
 
     def _free_name(self, name: str) -> str:
         taken = {row[0].casefold() for row in self._db.execute("SELECT name FROM source")}
