@@ -1,0 +1,1 @@
+"""Measures FaceGrab against the figures it promises: ``python -m bench``."""

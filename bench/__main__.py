@@ -1,0 +1,82 @@
+"""The bench: ``python -m bench [--quick] [--only NAME ...] [--json FILE]``.
+
+Exit code 1 if a figure is missed or could not be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from bench.found import crowd_found, hamilton
+from bench.machine import busy, machine
+from bench.media import Setup
+from bench.networks import detector, recogniser
+from bench.table import Row, UnmeasurableError, failed, rendered, write_json
+from bench.whole import memory_growth, startup, whole_run
+from facegrab.errors import FaceGrabError
+
+Measure = Callable[[Setup], Iterator[Row]]
+
+MEASURES: dict[str, Measure] = {
+    "startup": startup,
+    "detector": detector,
+    "recogniser": recogniser,
+    "hamilton": hamilton,
+    "crowd": crowd_found,
+    "whole": whole_run,
+    "memory": memory_growth,
+}
+
+
+def main() -> int:
+    """Measures, prints, judges."""
+    options = _options()
+    facts = machine()
+    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    if busy():
+        print("others keep this machine busy: times will be too long, and ratios off")
+    if options.quick:
+        print("a smoke run: short clips, few rounds; its figures prove nothing")
+    rows: list[Row] = []
+    for name in options.only or MEASURES:
+        print(f"measuring {name} ...", file=sys.stderr, flush=True)
+        rows += _measured(name, Setup(quick=options.quick))
+    print()
+    print(rendered(rows))
+    if options.json:
+        write_json(options.json, facts, rows)
+    missed = [row for row in rows if row.met is False]
+    for row in missed:
+        print(f"MISSED: {row.work}: {row.ours} {row.ratio} {row.peer}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _measured(name: str, setup: Setup) -> Sequence[Row]:
+    """The rows of one measure; what goes wrong becomes a row that is missed."""
+    rows: list[Row] = []
+    try:
+        rows.extend(MEASURES[name](setup))
+    except (UnmeasurableError, FaceGrabError) as error:
+        rows.append(failed(name, str(error)))
+    except Exception as error:  # noqa: BLE001 - one broken measure shall not hide the others
+        traceback.print_exc()
+        rows.append(failed(name, f"{type(error).__name__}: {error}"))
+    return rows
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures FaceGrab.")
+    parser.add_argument("--quick", action="store_true", help="a smoke run on short clips")
+    parser.add_argument(
+        "--only", nargs="+", choices=MEASURES, metavar="NAME", help=", ".join(MEASURES)
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""One measured run in a process of its own: ``python -m bench.child decode|run ...``.
+
+Prints one line of JSON. Nothing is imported that the run does not need: its memory and its start
+are measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.machine import peak_bytes
+
+if TYPE_CHECKING:
+    from facegrab.summary import Plan
+
+
+def main() -> None:
+    """Does what the arguments say."""
+    options = _options()
+    result = _decode(options.clip) if options.kind == "decode" else _run(options)
+    used = os.times()
+    result |= {"cpu_s": used.user + used.system, "peak_bytes": peak_bytes()}
+    print(json.dumps(result))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.child")
+    parser.add_argument("kind", choices=("decode", "run"))
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--reference", default="*")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--scale", type=float)
+    return parser.parse_args()
+
+
+def _decode(clip: Path) -> dict[str, Any]:
+    """Decodes every frame, converts none."""
+    import av
+
+    with av.open(str(clip)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        return {"frames": sum(1 for _ in container.decode(video=0))}
+
+
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    """FaceGrab at defaults but for the scale."""
+    from facegrab import FaceGrab, ProcessSettings
+
+    settings = ProcessSettings() if options.scale is None else ProcessSettings(scale=options.scale)
+    watch = _Watch()
+    grab = FaceGrab(options.reference, process=settings)
+    summary = grab.process(options.clip, options.output, watcher=watch)
+    return {
+        "frames": summary.frames_read,
+        "looked_at": summary.frames_looked_at,
+        "faces": summary.faces_found,
+        "written": summary.faces_written,
+        "seconds": summary.seconds,
+        "begun": watch.begun,
+    }
+
+
+class _Watch:
+    """Notes when the first frame was there."""
+
+    begun = 0.0
+
+    def begin(self, plan: Plan) -> None:
+        self.begun = self.begun or time.time()
+
+    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Clocks: functions in this process, turn by turn, and runs in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench.table import UnmeasurableError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Something to be timed: a call, how often a round, and how much work one call is."""
+
+    call: Callable[[], object]
+    calls: int = 1
+    work: int = 1
+
+
+def interleaved(rounds: int, *things: Timed) -> list[float]:
+    """Median seconds per unit of work of each, measured by turns after one call to warm up."""
+    times: list[list[float]] = [[] for _ in things]
+    for thing in things:
+        thing.call()
+    for _ in range(rounds):
+        for kept, thing in zip(times, things, strict=True):
+            for _ in range(thing.calls):
+                start = time.perf_counter()
+                thing.call()
+                kept.append((time.perf_counter() - start) / thing.work)
+    return [median(each) for each in times]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A finished process.
+
+    Attributes:
+        wall: its seconds from start to end, start-up included.
+        ready: seconds to the first frame; nonsense where there was none.
+        said: what it reported.
+    """
+
+    wall: float
+    ready: float
+    said: dict[str, Any]
+
+
+def decode(clip: Path) -> Ran:
+    """Decoding alone: PyAV, frame threads, every frame, nothing converted."""
+    return _child("decode", str(clip))
+
+
+def run(clip: Path, reference: Path, scale: float | None = None) -> Ran:
+    """FaceGrab at defaults, or at another scale, into a folder that is thrown away."""
+    with TemporaryDirectory(prefix="facegrab-bench-") as folder:
+        more = [] if scale is None else ["--scale", str(scale)]
+        return _child("run", str(clip), "--reference", str(reference), "--output", folder, *more)
+
+
+def wall_of(command: Sequence[str]) -> float:
+    """Seconds that a command takes."""
+    start = time.perf_counter()
+    _checked(command)
+    return time.perf_counter() - start
+
+
+def _child(*arguments: str) -> Ran:
+    begun, start = time.time(), time.perf_counter()
+    said = json.loads(_checked([sys.executable, "-m", "bench.child", *arguments]))
+    wall = time.perf_counter() - start
+    return Ran(wall, said.get("begun", begun) - begun, said)
+
+
+def _checked(command: Sequence[str]) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UnmeasurableError(f"{' '.join(command[1:4])} ended with {done.returncode}: {last}")
+    return done.stdout
