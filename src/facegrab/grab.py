@@ -13,9 +13,10 @@ from facegrab.media.source import Source, find_sources
 from facegrab.people.gallery import Gallery, GalleryStats
 from facegrab.people.references import collect
 from facegrab.run import Run, result_settings
-from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
+from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Plan, Summary, Watcher
+from facegrab.vision.feed import DLIB_SCALES
 from facegrab.vision.look import Eyes, Look
 
 PathName: TypeAlias = str | PathLike[str]
@@ -125,8 +126,8 @@ class FaceGrab:
         if self._eyes is None:
             from facegrab.vision.eyes import open_eyes
 
-            # A scale of one's own is for comparing with other tools: then boxes are dlib's.
-            self._eyes = open_eyes(self._process.device, exact=self._process.scale != AUTO)
+            exact = self._process.scale in DLIB_SCALES
+            self._eyes = open_eyes(self._process.device, exact=exact)
         return Look(self._eyes, self._process.scale, self._process.extract_size)
 
 
