@@ -16,7 +16,7 @@ from fakes import our_threads, pictures, scene
 from facegrab.errors import OutputError
 from facegrab.media import read_image
 from facegrab.store import album as albums
-from facegrab.store.album import MOST_WAITING, Album
+from facegrab.store.album import Album
 
 
 def test_images_are_in_place_after_a_flush(tmp_path: Path) -> None:
@@ -31,12 +31,16 @@ def test_images_are_in_place_after_a_flush(tmp_path: Path) -> None:
     assert our_threads() == []
 
 
-def test_more_images_than_may_wait(tmp_path: Path) -> None:
+def test_more_images_than_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large extracts do not pile up: as soon as too many bytes wait, the rest has to."""
+    image = np.zeros((40, 40, 3), np.uint8)
+    monkeypatch.setattr(albums, "MOST_WAITING_BYTES", 3 * image.nbytes)
     with Album(tmp_path) as album:
-        for number in range(2 * MOST_WAITING + 5):
-            album.write(f"{number}.png", np.zeros((4, 4, 3), np.uint8))
+        for number in range(20):
+            album.write(f"{number}.png", image)
+            assert len(pictures(tmp_path)) >= number - 3
         album.flush()
-    assert len(pictures(tmp_path)) == 2 * MOST_WAITING + 5
+    assert len(pictures(tmp_path)) == 20
 
 
 def test_an_image_that_cannot_be_written_is_told_at_the_flush(tmp_path: Path) -> None:

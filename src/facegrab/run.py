@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
@@ -26,19 +27,25 @@ from facegrab.vision.look import Look
 
 logger = logging.getLogger(__name__)
 
+METHOD = 1
+"""Counted up when the same settings find other faces than before: a folder holds one method's."""
 _ONLY_SPEED = ("batch_size", "device")
 
 
 def result_settings(
     recognition: RecognitionSettings, process: ProcessSettings, gallery: Gallery
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What the content of an output folder depends on."""
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "references": gallery.digest if len(gallery) else "*",
         "tolerance": float(recognition.tolerance),
     }
     settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
-    return settings
+    for name in ("blur_threshold", "scale"):  # 10 and 10.0 are the same request
+        settings[name] = (
+            settings[name] if isinstance(settings[name], str) else float(settings[name])
+        )
+    return settings | {"method": METHOD}
 
 
 class Run:
@@ -83,16 +90,23 @@ class Run:
                 self._source(source, last_hope=len(self._summary.failed) == len(sources) - 1)
         except KeyboardInterrupt:
             self._summary.interrupted = True
-        except FaceGrabError:
+        except (FaceGrabError, MemoryError):
             for line in self._summary.not_read():  # no summary will tell of them
                 logger.warning(line)
             with suppress(FaceGrabError):  # the first error is the one to tell
                 self._output.write_table()
             raise
-        self._output.write_table()
+        self._write_table()
         self._summary.seconds.update(self._look.seconds)
         self._summary.seconds["all"] = time.perf_counter() - start
         return self._summary
+
+    def _write_table(self) -> None:
+        """A table that cannot be replaced, open in a spreadsheet say, does not spoil the run."""
+        try:
+            self._output.write_table()
+        except AccessError as error:
+            self._summary.warnings.append(f"{error}; facegrab.db holds the same")
 
     def _source(self, source: Source, *, last_hope: bool) -> None:
         """Does one source; an unreadable one is noted, unless no other was or will be readable."""
@@ -112,7 +126,10 @@ class Run:
                 self._watcher.end()
                 self._summary.frames_read += reader.frames_read
                 self._summary.frames_damaged += reader.frames_damaged
-                self._summary.warnings += reader.warnings
+                self._summary.warnings += [
+                    line if str(source.path) in line else f"{source.path}: {line}"
+                    for line in reader.warnings
+                ]
 
     def _failed(self, source: Source, error: Exception, *, last_hope: bool) -> None:
         if last_hope:
@@ -169,26 +186,26 @@ class Run:
         rows = Rows(
             row, faces, pictures, decisions.distance, decisions.references_within, names, dropped
         )
+        written = sum(name is not None for name in names)
         self._output.commit(rows, extracts)
         summary = self._summary
         summary.add_seconds("extract", time.perf_counter() - start)
         summary.frames_looked_at += len(scanned.frames)
         summary.faces_found += len(faces)
         summary.faces_matched += int(decisions.matched.sum())
-        summary.faces_written += len(extracts)
+        summary.faces_written += written
         summary.dropped.update(why for why in dropped if why)
-        return len(extracts)
+        return written
 
     def _extracts(
         self, frames: Sequence[Frame], faces: Faces, names: Sequence[str | None]
-    ) -> dict[str, Image]:
+    ) -> Iterator[tuple[str, Image]]:
         image_of = {frame.index: frame.image for frame in frames}
         size = self._settings.extract_size
-        return {
-            name: extract(image_of[int(faces.frame[each])], faces.points68[each], size)
-            for each, name in enumerate(names)
-            if name
-        }
+        for each, name in enumerate(names):
+            if name is not None:
+                image = image_of[int(faces.frame[each])]
+                yield name, extract(image, faces.points68[each], size)
 
     def _plan(self, source: Source, reader: FrameReader) -> Plan:
         feed = self._look.feed(reader.width, reader.height)

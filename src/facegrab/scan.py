@@ -96,17 +96,29 @@ def prefetched(items: Iterable[T]) -> Iterator[Iterator[T]]:
             put(_End(None))
 
     thread = threading.Thread(target=fill, name="facegrab-decode", daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield _drain(queue)
     finally:
         stop.set()
-        thread.join()
+        _join(thread)
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
     error: BaseException | None
+
+
+def _join(thread: threading.Thread) -> None:
+    """Waits for the thread whatever comes: its source is closed next, which it may be reading."""
+    interrupted = False
+    while thread.is_alive():
+        try:
+            thread.join(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _drain(queue: Queue[T | _End]) -> Iterator[T]:

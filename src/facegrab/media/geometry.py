@@ -37,6 +37,13 @@ class Turn:
 
 
 UPRIGHT = Turn()
+# np.rot90 by 0 to 3 quarter turns counter-clockwise.
+_QUARTER_TURNS = (
+    UPRIGHT,
+    Turn(True, False, True),
+    Turn(False, True, True),
+    Turn(True, True, False),
+)
 
 
 def frame_turn(frame: VideoFrame) -> Turn:
@@ -47,7 +54,10 @@ def frame_turn(frame: VideoFrame) -> Turn:
     goes to the nearest. For pure rotations this is ``np.rot90(image, frame.rotation // 90)``.
     """
     # In PyAV 18 a frame whose side data were read is never freed: so a tiny copy is asked.
-    matrix = frame.reformat(16, 16, "gray").side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.reformat(16, 16, "gray").side_data.get("DISPLAYMATRIX")
+    except ValueError:  # side data of a kind that PyAV 18 has no name for: EXIF in MJPEG
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
     if matrix is None:
         return Turn()
     # As Python's integers: the absolute value of the lowest int32 is no int32.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facegrab.errors import AccessError, MissingError
+from facegrab.media.header import image_size
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ IMAGE_EXTENSIONS = frozenset(f".{name}" for name in _IMAGES.split())
 
 _DIGITS = re.compile(r"([0-9]+)")
 _FIELD = re.compile(r"%(?:(%)|0?([0-9]{0,2})[di])")
+
+_SNIFFED_BYTES = 2**18
 
 PathName: TypeAlias = str | os.PathLike[str]
 NaturalKey: TypeAlias = tuple[tuple[tuple[str | int, ...], ...], str]
@@ -110,7 +113,15 @@ def _mode(path: Path) -> int | None:
 def _from_file(path: Path) -> Source:
     if not os.access(path, os.R_OK):
         raise AccessError(f"no permission to read {path}")
-    return Source(path, (path,) if _is_image(path) else ())
+    return Source(path, (path,) if _is_image(path) or _looks_like_image(path) else ())
+
+
+def _looks_like_image(path: Path) -> bool:
+    """By its first bytes, for a file that was named outright and whose name does not tell."""
+    if path.suffix.lower() in VIDEO_EXTENSIONS or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return image_size(file.read(_SNIFFED_BYTES)) is not None
 
 
 def _from_folder(folder: Path) -> list[Source]:

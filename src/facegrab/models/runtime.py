@@ -30,8 +30,11 @@ CUDA_OPTIONS = {
     "use_tf32": "0",
 }
 
-QUIET = 3
-"""ONNX Runtime's log level: errors only."""
+QUIET = 4
+"""ONNX Runtime's log level: what ends the process. Errors are raised too, and told once."""
+
+OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
+"""How ONNX Runtime's errors say it: it has no kind of its own for them."""
 
 INSTALL_CUDA = (
     "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' "
@@ -62,6 +65,8 @@ def load_net(graph: Path, device: str = "cpu", threads: int = 0) -> Net:
     try:
         import onnxruntime as ort
     except ImportError as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         raise DeviceError(
             f"ONNX Runtime does not load ({error}): pip install --force-reinstall onnxruntime"
         ) from error
@@ -109,9 +114,9 @@ def _preload_cuda(ort: ModuleType) -> None:
 def _options(ort: ModuleType, threads: int) -> ort.SessionOptions:
     """Settings of a session whose inputs differ in size and which does not own the machine.
 
-    The arena keeps what it was ever asked for: 130 MB for the detector at 1558 x 3162, the largest
-    canvas by default. Without it every call maps fresh pages, which took a fifth of the time of a
-    busy machine. The memory pattern plans per size and gains nothing.
+    The arena keeps what it was ever asked for: 130 MB for the detector at 1558 x 3162. Without it
+    every call maps fresh pages, which took a fifth of the time. The memory pattern plans per size
+    and gains nothing.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -153,7 +158,12 @@ class _OnnxNet:
     def __init__(self, ort: ModuleType, session: ort.InferenceSession, device: str) -> None:
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-        self._failures = (errors.Fail, errors.RuntimeException, errors.EPFail)
+        self._failures = (
+            errors.Fail,
+            errors.RuntimeException,
+            errors.EPFail,
+            errors.InvalidArgument,
+        )
         self._session = session
         self._device = device
         self._input = session.get_inputs()[0].name
@@ -162,6 +172,8 @@ class _OnnxNet:
         try:
             (output,) = self._session.run(None, {self._input: x})
         except self._failures as error:
+            if any(words in str(error) for words in OUT_OF_MEMORY):
+                raise MemoryError(_line(error)) from error
             raise DeviceError(f"the device {self._device} failed: {_line(error)}") from error
         return np.asarray(output, np.float32)
 

@@ -14,8 +14,8 @@ from facegrab.types import Image
 
 JPEG_QUALITY = 95
 THREADS = 2
-MOST_WAITING = 64
-"""Images that wait for a thread, at most: 50 MB at 512 px."""
+MOST_WAITING_BYTES = 32 * 2**20
+"""Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
 _PARAMETERS = {
     ".jpg": [
@@ -43,6 +43,7 @@ class Album:
         self._folder = folder
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
         self._waiting: list[Future[None]] = []
+        self._waiting_bytes = 0
 
     def __enter__(self) -> Album:
         return self
@@ -64,8 +65,9 @@ class Album:
         Raises:
             OutputError, AccessError: an image before this one could not be written.
         """
-        if len(self._waiting) >= MOST_WAITING:
+        if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
             self.flush()
+        self._waiting_bytes += image.nbytes
         self._waiting.append(self._pool.submit(self._encode, name, image))
 
     def flush(self) -> None:
@@ -77,6 +79,7 @@ class Album:
         for each in self._waiting:
             each.result()
         self._waiting.clear()
+        self._waiting_bytes = 0
 
     def discard(self, names: Iterable[str]) -> None:
         """Waits for the threads, then removes images that the index does not hold.
@@ -86,6 +89,7 @@ class Album:
         """
         wait(self._waiting)
         self._waiting.clear()
+        self._waiting_bytes = 0
         for name in names:
             if Path(name).name == name:
                 with suppress(OSError):

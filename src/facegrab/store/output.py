@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from facegrab.errors import OutputError
+from facegrab.errors import FaceGrabError, OutputError
 from facegrab.store.album import Album
 from facegrab.store.files import safe_name, writing
 from facegrab.store.index import Index, Rows
@@ -50,7 +51,7 @@ class Output:
         """Makes room for a source; what an earlier run noted of it is forgotten.
 
         Args:
-            path: where it lies; it is known by its absolute path.
+            path: where it lies; it is known by its real path.
             name: what its files should be called.
 
         Returns:
@@ -61,7 +62,7 @@ class Output:
             StoreError: it holds another run's result.
         """
         album, index = self._open()
-        row, name, outdated = index.begin_source(path.absolute(), safe_name(name))
+        row, name, outdated = index.begin_source(Path(os.path.realpath(path)), safe_name(name))
         album.discard(outdated)
         return row, name
 
@@ -76,25 +77,27 @@ class Output:
         _, index = self._open()
         return index.files()
 
-    def commit(self, rows: Rows, extracts: Mapping[str, Image]) -> None:
+    def commit(self, rows: Rows, extracts: Iterable[tuple[str, Image]]) -> None:
         """Puts extracts in place, then their rows into the index: both or neither.
 
         Args:
             rows: faces and what became of them.
-            extracts: images by file name.
+            extracts: file names and images, made one by one as they can be written.
 
         Raises:
             OutputError, AccessError: something could not be written; nothing of it was.
         """
         album, index = self._open()
         try:
-            for name, image in extracts.items():
+            for name, image in extracts:
                 album.write(name, image)
             album.flush()
             with index.transaction():
                 index.add(rows)
         except BaseException:
-            album.discard(extracts)
+            # A Ctrl-C may come when the rows are in the index already: then the images stay.
+            with suppress(FaceGrabError):
+                album.discard({name for name in rows.file if name} - index.files())
             raise
 
     def finish_source(self, row: int, **counts: int) -> None:

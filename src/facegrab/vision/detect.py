@@ -19,6 +19,10 @@ FIRST_CENTRE_PX = 14
 """Canvas pixel under the first score: three 5x5 kernels without padding."""
 
 
+SMALLEST_IMAGE_PX = 16
+"""No face fits into less, and the network has no output for it."""
+
+
 class Detector(Protocol):
     """Finds faces in images, each on its own; the images may differ in size."""
 
@@ -52,6 +56,8 @@ class MmodDetector:
         return [self._find(image) for image in images]
 
     def _find(self, image: Image) -> Detections:
+        if min(image.shape[:2]) < SMALLEST_IMAGE_PX:
+            return Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32))
         # One canvas a call: batching gains nothing on a CPU and costs 100 MB an image.
         canvas, place = self._canvas.fill(image)
         return _non_maximum_suppression(_decode(self._net(canvas[None])[0, 0], place))
