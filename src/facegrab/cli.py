@@ -1,4 +1,4 @@
-"""The command line: arguments to settings to library. The only place that prints."""
+"""The command line: arguments to settings to library. Besides console.py nothing prints."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _options(ort: ModuleType, threads: int) -> ort.SessionOptions:
     """Settings of a session whose inputs differ in size and which does not own the machine.
 
     The arena keeps what it was ever asked for: 130 MB for the detector at 1558 x 3162. Without it
-    every call maps fresh pages, which took a fifth of the time. The memory pattern plans per size
+    every call maps fresh pages, which took a quarter of the time. The memory pattern plans per size
     and gains nothing.
     """
     options = ort.SessionOptions()
