@@ -164,6 +164,7 @@ class Canvas:
         self._layout_of = layout_of
         self._layout: Layout | None = None
         self._pixels = np.empty((0, 0, 0), np.float32)
+        self._planes: list[NDArray[np.uint8]] = []
 
     def fill(self, image: Image) -> tuple[FloatArray, Layout]:
         """The canvas of an image, valid until the next call.
@@ -179,8 +180,10 @@ class Canvas:
         place = self._layout_of(width, height)
         if place != self._layout:
             self._pixels = np.zeros((3, place.height, place.width), np.float32)
+            self._planes = [np.empty((height, width), np.uint8) for _ in MEAN_RGB]
             self._layout = place
-        for pixels, plane, mean in zip(self._pixels, cv2.split(image), MEAN_RGB, strict=True):
+        planes = cv2.split(image, self._planes)
+        for pixels, plane, mean in zip(self._pixels, planes, MEAN_RGB, strict=True):
             _fill_plane(pixels, plane, mean, place)
         return self._pixels, place
 
