@@ -86,7 +86,7 @@ LayoutOf: TypeAlias = Callable[[int, int], Layout]
 
 @lru_cache(maxsize=64)
 def coarse_layout(width: int, height: int) -> Layout:
-    """A canvas with levels COARSE_RATE apart: each in the lowest gap that it fits into."""
+    """A canvas with levels COARSE_RATE apart: each in the gap of least height that it fits into."""
     placed: list[Level] = []
     free = [Level(MARGIN, MARGIN, width, _ENDLESS)]
     bottom = MARGIN
