@@ -66,6 +66,9 @@ class FakeSession:
     def get_inputs(self) -> list[Any]:
         return [type("Input", (), {"name": "x"})]
 
+    def get_outputs(self) -> list[Any]:
+        return [type("Output", (), {"name": "y"})]
+
 
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:

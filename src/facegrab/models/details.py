@@ -20,3 +20,6 @@ than these two numbers: dlib fills in 10 and 11 when it reads ``input_rgb_image_
 
 CHIP_PX = 150
 """Side of the recogniser's input."""
+
+EMBEDDING_LENGTH = 128
+"""Length of the embedding of dlib's recogniser."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.models.layers import (
     AddTag,
     Affine,
@@ -25,7 +26,7 @@ from facegrab.models.layers import (
     Skip,
     Tag,
 )
-from facegrab.types import EMBEDDING_LENGTH, FloatArray
+from facegrab.types import FloatArray
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto

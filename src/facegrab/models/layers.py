@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from facegrab.types import EMBEDDING_LENGTH, FloatArray
+from facegrab.models.details import EMBEDDING_LENGTH
+from facegrab.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

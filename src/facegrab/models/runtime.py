@@ -50,7 +50,29 @@ class Net(Protocol):
         ...
 
 
+class ManyNet(Protocol):
+    """A network with one input and several outputs."""
+
+    outputs: tuple[str, ...]
+    """Their names, in the graph's order."""
+
+    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        """The outputs for a batch, in the graph's order."""
+        ...
+
+
 def load_net(graph: Path, device: str = "cpu", threads: int = 0) -> Net:
+    """A network of one output that runs on a device: see load_many."""
+    net = load_many(graph, device, threads)
+
+    def single(x: FloatArray) -> FloatArray:
+        (output,) = net(x)
+        return output
+
+    return single
+
+
+def load_many(graph: Path, device: str = "cpu", threads: int = 0) -> ManyNet:
     """A network that runs on a device.
 
     Args:
@@ -167,15 +189,16 @@ class _OnnxNet:
         self._session = session
         self._device = device
         self._input = session.get_inputs()[0].name
+        self.outputs = tuple(output.name for output in session.get_outputs())
 
-    def __call__(self, x: FloatArray) -> FloatArray:
+    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
         try:
-            (output,) = self._session.run(None, {self._input: x})
+            outputs = self._session.run(None, {self._input: x})
         except self._failures as error:
             if any(words in str(error) for words in OUT_OF_MEMORY):
                 raise MemoryError(_line(error)) from error
             raise DeviceError(f"the device {self._device} failed: {_line(error)}") from error
-        return np.asarray(output, np.float32)
+        return tuple(np.asarray(output, np.float32) for output in outputs)
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,98 @@
+"""Networks that take any size of image although their file declares one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from facegrab.errors import DeviceError, WeightsError
+from facegrab.models import cache
+from facegrab.models.graph_file import graph_input, read_graph
+from facegrab.models.heads import check_outputs
+from facegrab.models.runtime import ManyNet, load_many
+from facegrab.models.specs import DetectorKind, Pixels
+
+log = logging.getLogger(__name__)
+
+FREEABLE: tuple[DetectorKind, ...] = ("yunet", "scrfd", "retinaface")
+"""Kinds whose outputs are relative to cells; UltraFace has those of one size built in."""
+TRIED_PX = ((96, 64), (64, 160))
+"""Widths and heights of other images that a network must have an answer for."""
+
+NAME = "any-size-v1"
+KEY_LENGTH = 16
+
+
+def load_detector(
+    graph: Path, kind: DetectorKind, pixels: Pixels, device: str, threads: int = 0
+) -> tuple[ManyNet, Pixels]:
+    """A detector, and its input: of any size, if nothing but its file forbids it.
+
+    Many exporters write down the size of their example although nothing in the graph depends on
+    it: OpenCV's YuNet is such a file. So the declaration is taken away, and the network tried.
+
+    Args:
+        graph: an ONNX file.
+        kind: how its outputs are read.
+        pixels: what is known of its input.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: of the CPU; 0 is as many as the process may use.
+
+    Raises:
+        DeviceError: the device is not there.
+        WeightsError, MissingError, AccessError: the file is no graph that can be loaded.
+    """
+    if kind in FREEABLE:
+        net = _of_any_size(without_size(graph), kind, device, threads)
+        if net is not None:
+            return net, replace(pixels, width_px=None, height_px=None)
+    declared = graph_input(read_graph(graph), graph)
+    width_px, height_px = declared.width_px or pixels.width_px, declared.height_px
+    pixels = replace(pixels, width_px=width_px, height_px=height_px or pixels.height_px)
+    return load_many(graph, device, threads), pixels
+
+
+def without_size(graph: Path) -> Path:
+    """The same graph without a declared width and height, made on first use and cached.
+
+    Returns:
+        The file itself if it declares no size.
+
+    Raises:
+        WeightsError, MissingError, AccessError: see read_graph and graph_input.
+    """
+    name = f"{NAME}-{cache.content_hash(graph)[:KEY_LENGTH]}"
+    if found := cache.find(name, ".onnx"):
+        return found[0]
+    model = read_graph(graph)
+    declared = graph_input(model, graph)
+    if declared.height_px is None and declared.width_px is None:
+        return graph
+    (image,) = (value for value in model.graph.input if value.name == declared.name)
+    for dim, side in zip(image.type.tensor_type.shape.dim[2:], ("height", "width"), strict=True):
+        dim.dim_param = side
+    # What was inferred from the size, all through the graph.
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return cache.put(name, ".onnx", [model.SerializeToString()])
+
+
+def _of_any_size(free: Path, kind: DetectorKind, device: str, threads: int) -> ManyNet | None:
+    """A network that has an answer of its kind for images of other sizes, or None."""
+    try:
+        net = load_many(free, device, threads)
+    except WeightsError as why:
+        log.info("%s does not load: %s", free, why)
+        return None
+    for width, height in TRIED_PX:
+        try:
+            outputs = net(np.zeros((1, 3, height, width), np.float32))
+            check_outputs(kind, [output.shape for output in outputs], width, height)
+        except (DeviceError, ValueError) as why:
+            log.info("%s takes images of its own size only: %s", free, why)
+            return None
+    return net

@@ -1,0 +1,58 @@
+"""From images to a network's input, in the same memory as long as the size stays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from facegrab.models.specs import Pixels
+from facegrab.types import FloatArray, Image
+
+COLOURS = {"rgb": (0, 1, 2), "bgr": (2, 1, 0)}
+
+
+class InputCanvas:
+    """Makes inputs of one network. Not for two threads at a time.
+
+    Fresh memory for each input would cost about as much time as filling it: the system hands it
+    out page by page.
+
+    Args:
+        pixels: what the network wants.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self._pixels = pixels
+        self._canvas = np.empty((1, 3, 0, 0), np.float32)
+        self._planes: list[Image] = []
+
+    def __call__(self, image: Image, width: int, height: int) -> FloatArray:
+        """The input of one image at the canvas' top left, black right of it and below.
+
+        Args:
+            image: RGB uint8 (H, W, 3), no larger than the canvas.
+            width: of the canvas.
+            height: of the canvas.
+
+        Returns:
+            float32 (1, 3, height, width), valid until the next call.
+        """
+        pixels, (rows, columns) = self._pixels, image.shape[:2]
+        self._prepare(width, height, rows, columns)
+        planes = cv2.split(image, self._planes)
+        for place, colour in enumerate(COLOURS[pixels.order]):
+            part = self._canvas[0, place, :rows, :columns]
+            np.subtract(planes[colour], np.float32(pixels.mean[place]), out=part)
+            if pixels.divisor[place] != 1:
+                part *= np.float32(1 / pixels.divisor[place])
+        return self._canvas
+
+    def _prepare(self, width: int, height: int, rows: int, columns: int) -> None:
+        """Makes the memory anew where the canvas or the image in it has another size."""
+        same_canvas = self._canvas.shape[2:] == (height, width)
+        if same_canvas and self._planes and self._planes[0].shape == (rows, columns):
+            return
+        self._canvas = np.empty((1, 3, height, width), np.float32)
+        black = -np.divide(self._pixels.mean, self._pixels.divisor)
+        self._canvas[:] = black[:, None, None]
+        self._planes = [np.empty((rows, columns), np.uint8) for _ in black]
