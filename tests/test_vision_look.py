@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fakes import HUE, PAINTED
 from numpy.typing import NDArray
 
 from facegrab.types import Detections, FloatArray, Frame, Image, IntArray
 from facegrab.vision.align import CHIP_FACE, MEAN_FACE
-from facegrab.vision.detect import MmodDetector
 from facegrab.vision.embed import BATCH, ResnetRecogniser, jittered, storable
+from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.look import Eyes, Look
+from facegrab.vision.mmod import MmodDetector
+from facegrab.vision.points import PointFinder
 
 
 class ScoreNet:
@@ -28,8 +31,12 @@ class ScoreNet:
         return scores
 
 
+def find(net: ScoreNet, image: Image) -> Detections:
+    return MmodDetector(net)([image], [Feed(1.0)])[0]
+
+
 def test_a_score_on_the_first_level_is_a_box_of_the_windows_size() -> None:
-    found = MmodDetector(ScoreNet({(10, 20): 0.7}))([np.zeros((400, 500, 3), np.uint8)])[0]
+    found = find(ScoreNet({(10, 20): 0.7}), np.zeros((400, 500, 3), np.uint8))
     # The score's centre is canvas pixel 14 + 8 x index; the level begins at 11; half a window 39.5.
     assert found.box.tolist() == [[124, 44, 203, 123]]
     assert found.score.tolist() == [np.float32(0.7)]
@@ -37,13 +44,13 @@ def test_a_score_on_the_first_level_is_a_box_of_the_windows_size() -> None:
 
 def test_of_overlapping_boxes_the_best_stays_and_the_order_is_by_score() -> None:
     hits = {(10, 20): 0.7, (10, 21): 0.9, (30, 30): 0.8, (12, 20): 0.1}
-    found = MmodDetector(ScoreNet(hits))([np.zeros((400, 500, 3), np.uint8)])[0]
+    found = find(ScoreNet(hits), np.zeros((400, 500, 3), np.uint8))
     assert found.score.tolist() == [np.float32(0.9), np.float32(0.8)]
 
 
 def test_no_score_no_box() -> None:
     images = [np.zeros((60, 60, 3), np.uint8), np.zeros((9, 300, 3), np.uint8)]
-    found = MmodDetector(ScoreNet({}))(images)
+    found = MmodDetector(ScoreNet({}))(images, [Feed(1.0)] * 2)
     assert [len(each) for each in found] == [0, 0]
 
 
@@ -62,10 +69,10 @@ class MeanNet:
 def test_chips_go_through_in_bounded_batches_and_keep_their_order() -> None:
     net = MeanNet()
     chips = [np.full((150, 150, 3), value, np.uint8) for value in range(2 * BATCH + 3)]
-    vectors = ResnetRecogniser(net)(chips)
+    vectors = ResnetRecogniser(net, Layout(CHIP_FACE), HUE)(chips)
     assert net.batches == [BATCH, BATCH, 3]
     assert np.allclose(np.diff(vectors[:, 0]), 1 / 256, atol=1e-5)
-    assert ResnetRecogniser(net)([]).shape == (0, 128)
+    assert ResnetRecogniser(net, Layout(CHIP_FACE), HUE)([]).shape == (0, 128)
 
 
 def test_storable_is_what_float16_gives_back() -> None:
@@ -88,13 +95,18 @@ class Places:
     """A detector that finds boxes by the size of the image it is given."""
 
     smallest_px = 72
+    longest_fed_px = 1536
 
     def __init__(self, boxes: dict[int, list[list[int]]]) -> None:
         self.boxes = boxes
 
-    def __call__(self, images: Iterable[Image]) -> list[Detections]:
+    def __call__(self, images: Sequence[Image], feeds: Sequence[Feed]) -> list[Detections]:
         found = [np.array(self.boxes[i.shape[1]], np.float32).reshape(-1, 4) for i in images]
-        return [Detections(box, np.linspace(1, 0.5, len(box), dtype=np.float32)) for box in found]
+        scores = [np.linspace(1, 0.5, len(box), dtype=np.float32) for box in found]
+        return [Detections.without_points(*each) for each in zip(found, scores, strict=True)]
+
+
+HALF = Wanted(scale=0.5, extract_size=64)
 
 
 class Layout:
@@ -108,10 +120,17 @@ class Layout:
         return np.asarray(self.points[None] * side + box[:, None, :2], np.float32)
 
 
-def look(boxes: dict[int, list[list[int]]]) -> Look:
+def look(boxes: dict[int, list[list[int]]], wanted: Wanted = HALF) -> Look:
     points68 = np.vstack([np.zeros((17, 2)), MEAN_FACE])
-    eyes = Eyes(Places(boxes), Layout(CHIP_FACE), Layout(points68), ResnetRecogniser(MeanNet()))
-    return Look(eyes, scale=0.5, extract_size=64)
+    corners = Layout(CHIP_FACE)
+    eyes = Eyes(
+        Places(boxes),
+        PointFinder(corners, Layout(points68)),
+        ResnetRecogniser(MeanNet(), corners, HUE),
+        PAINTED,
+        {},
+    )
+    return Look(eyes, wanted)
 
 
 def test_rows_follow_the_frames_and_each_is_described_from_its_own_frame() -> None:
@@ -135,10 +154,7 @@ def test_frames_without_faces_give_no_rows() -> None:
 def test_a_reference_is_the_largest_face() -> None:
     image = np.full((200, 300, 3), 10, np.uint8)
     image[:, 140:] = 250
-    # A picture is fed at up to twice its size, which for dlib is 2 w + 2.
-    embedding, count = look({602: [[0, 0, 99, 99], [340, 100, 599, 359]]}).reference(
-        image, jitter=1
-    )
+    embedding, count = look({300: [[0, 0, 49, 49], [170, 50, 299, 179]]}).reference(image, jitter=1)
     assert count == 2
     assert embedding.shape == (1, 128)
     assert embedding[0, 0] > 0.2  # bright: of the face at the right

@@ -9,17 +9,21 @@ import pytest
 from clips import write_image
 
 from facegrab.cli import main
-from facegrab.vision.eyes import open_eyes
+from facegrab.models import packs
+from facegrab.vision.eyes import open_detector
+from facegrab.vision.feed import Feed
 
 pytestmark = pytest.mark.real
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_images_of_any_shape_are_looked_at(exact: bool) -> None:
-    detector = open_eyes("cpu", exact=exact).detector
+    detector = open_detector(packs.resolve_detector("dlib"), "cpu", exact=exact)
     sides = (1, 2, 5, 7, 15, 16, 17, 29, 40, 79, 300)
     images = [np.zeros((h, w, 3), np.uint8) for h in sides for w in sides]
-    assert [len(found) for found in detector(images)] == [0] * len(images)
+    assert [len(found) for found in detector(images, [Feed(1.0)] * len(images))] == [0] * len(
+        images
+    )
 
 
 def test_a_tiny_picture_does_not_end_the_run(tmp_path: Path) -> None:

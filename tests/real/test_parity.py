@@ -12,11 +12,12 @@ import pytest
 from clips import shared_media
 
 from facegrab.media.images import read_image
-from facegrab.models.weights import weights_folder
+from facegrab.models import packs
+from facegrab.models.weights import shape_predictor, weights_folder
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision import align
 from facegrab.vision.eyes import open_eyes
 from facegrab.vision.feed import Feed
+from facegrab.vision.landmarks import TreeLandmarker
 from facegrab.vision.look import Eyes
 
 dlib = pytest.importorskip("dlib", reason="dlib-bin, a development extra, is not installed")
@@ -39,7 +40,7 @@ def _stills(upsample: int) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    return open_eyes("cpu")
+    return open_eyes(packs.resolve_detector("dlib"), packs.resolve_recogniser("dlib"), "cpu")
 
 
 @lru_cache
@@ -52,13 +53,13 @@ def _dlib_detections(image: Image, upsample: int) -> Detections:
     found = model(image, upsample)
     box = [[r.left(), r.top(), r.right(), r.bottom()] for r in (each.rect for each in found)]
     score = [each.confidence for each in found]
-    return Detections(np.array(box, np.float32).reshape(-1, 4), np.array(score, np.float32))
+    return Detections.without_points(
+        np.array(box, np.float32).reshape(-1, 4), np.array(score, np.float32)
+    )
 
 
 def _detections(eyes: Eyes, image: Image, upsample: int) -> Detections:
-    height, width = image.shape[:2]
-    feed = Feed(2.0**upsample)
-    return feed.to_source(eyes.detector([feed.resize(image)])[0], width, height)
+    return eyes.detector([image], [Feed(2.0**upsample)])[0]
 
 
 def _assert_same(ours: Detections, theirs: Detections) -> None:
@@ -117,9 +118,11 @@ def test_landmarks_are_dlibs(eyes: Eyes, portrait: Image) -> None:
     box = _detections(eyes, portrait, 0).box
     shifts = np.array([[0, 0, 0, 0], [9, -7, 14, 3], [-200, -60, -200, -60], [-30, 5, 40, 60]])
     boxes = (box + shifts).astype(np.float32)
-    for file, landmarker in (("5", eyes.points5), ("68", eyes.points68)):
-        model = _dlib("shape_predictor", f"shape_predictor_{file}_face_landmarks.dat")
-        ours = landmarker([portrait], np.zeros(len(boxes), np.int64), boxes)
+    for count in (5, 68):
+        model = _dlib("shape_predictor", f"shape_predictor_{count}_face_landmarks.dat")
+        ours = TreeLandmarker(shape_predictor(count))(
+            [portrait], np.zeros(len(boxes), np.int64), boxes
+        )
         for each, points in zip(boxes, ours, strict=True):
             theirs = [[p.x, p.y] for p in model(portrait, _rectangle(each)).parts()]
             assert points.tolist() == theirs
@@ -130,13 +133,15 @@ def test_embeddings_are_dlibs(eyes: Eyes, portrait: Image, scale: float) -> None
     """From our own chip, for faces from half to four times the portrait's size."""
     image = np.asarray(cv2.resize(portrait, None, fx=scale, fy=scale), np.uint8)
     box = np.rint(_detections(eyes, portrait, 0).box * scale).astype(np.float32)
-    points = eyes.points5([image], np.zeros(1, np.int64), box)
+    chips = eyes.recogniser.chips(
+        [image], np.zeros(1, np.int64), box, np.zeros((1, 5, 2), np.float32)
+    )
     shape = _dlib("shape_predictor", "shape_predictor_5_face_landmarks.dat")(
         image, _rectangle(box[0])
     )
     model = _dlib("face_recognition_model_v1", "dlib_face_recognition_resnet_model_v1.dat")
     theirs = np.array(model.compute_face_descriptor(image, shape), np.float32)
-    ours = eyes.recogniser([align.chip(image, points[0])])[0]
+    ours = eyes.recogniser(chips)[0]
     assert np.linalg.norm(ours - theirs) <= 0.02
     same_chip = eyes.recogniser([dlib.get_face_chip(image, shape, 150, 0.25)])[0]
     assert np.linalg.norm(same_chip - theirs) <= 1e-5

@@ -1,4 +1,4 @@
-"""The coarse pyramid, which is the default, loses no face between its levels."""
+"""dlib's detector on the coarse pyramid loses no face between its levels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from facegrab.vision.eyes import open_eyes
+from facegrab.models import packs
+from facegrab.vision.eyes import open_detector
+from facegrab.vision.feed import Feed
 
 pytestmark = pytest.mark.real
 
@@ -17,11 +19,11 @@ FACE_PX = 95
 def test_a_face_of_any_size_is_found() -> None:
     data = pytest.importorskip("skimage.data")
     portrait = data.astronaut()[:300, 60:360]
-    detector = open_eyes("cpu", exact=False).detector
+    detector = open_detector(packs.resolve_detector("dlib"), "cpu", exact=False)
     missed = []
     for side in range(detector.smallest_px + 4, 240, 4):
         scale = side / FACE_PX
         image = np.asarray(cv2.resize(portrait, None, fx=scale, fy=scale), np.uint8)
-        if len(detector([image])[0]) != 1:
+        if len(detector([image], [Feed(1.0)])[0]) != 1:
             missed.append(side)
     assert missed == []

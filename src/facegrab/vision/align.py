@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, hypot
 
 import cv2
@@ -49,6 +50,18 @@ SMALLEST_PX = 16
 """Side below which a face is not measured."""
 LANCZOS_REACH_PX = 5
 """Source pixels that a warped one depends on to each side, rounded up."""
+
+# Eyes, tip of the nose and corners of the mouth in a chip of 112 px, as ArcFace's authors publish
+# it (insightface, python-package/insightface/utils/face_align.py, arcface_dst).
+ARCFACE_PX = np.array(
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ]
+)
 
 CHIP_PADDING = 0.25
 """Padding around the face in the recogniser's chip (dlib's face recognition model v1)."""
@@ -106,22 +119,24 @@ def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
     return warp(image, extract_matrix(points68, size_px), size_px)
 
 
-def luma_at_own_size(image: Image, points68: FloatArray, size_px: int) -> NDArray[np.uint8]:
+def luma_at_own_size(
+    image: Image, matrix_for: Callable[[int], Matrix], size_px: int
+) -> NDArray[np.uint8]:
     """The luma of the aligned face, not enlarged: enlarging would look like blur.
 
     Args:
         image: RGB uint8 (H, W, 3), the full frame.
-        points68: float32 (68, 2).
+        matrix_for: from the image to an extract of a side in pixels.
         size_px: side of the extract, in which the face may be shown larger than it is.
 
     Returns:
         uint8 (S, S); S is size_px, or less if that would enlarge the face.
     """
-    matrix = extract_matrix(points68, size_px)
+    matrix = matrix_for(size_px)
     own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
     if own_size < size_px:
         size_px = max(own_size, SMALLEST_PX)
-        matrix = extract_matrix(points68, size_px)
+        matrix = matrix_for(size_px)
     corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
     touched = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
     height, width = image.shape[:2]

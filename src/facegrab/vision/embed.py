@@ -8,9 +8,12 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from facegrab.models.details import CHIP_PX, MEAN_RGB
+from facegrab.models.details import EMBEDDING_LENGTH, MEAN_RGB
 from facegrab.models.runtime import Net
-from facegrab.types import EMBEDDING_LENGTH, FloatArray, Image
+from facegrab.models.specs import RecogniserSpec
+from facegrab.types import FloatArray, Image, IntArray
+from facegrab.vision import align
+from facegrab.vision.landmarks import Landmarker
 
 BATCH = 16
 """Chips a call: more gain nothing on a CPU, and the net's memory grows with them."""
@@ -18,14 +21,31 @@ BATCH = 16
 JITTER_SEED = 1
 JITTER_DEGREES = 3.0
 JITTER_ZOOM = 0.04
-JITTER_SHIFT_PX = 3.0
+JITTER_SHIFT = 0.02
+"""Share of the chip's side."""
 
 
 class Recogniser(Protocol):
-    """Turns chips into embeddings."""
+    """Turns faces into chips, and chips into embeddings."""
+
+    spec: RecogniserSpec
+    """Its name, the metric of its embeddings and the tolerance it comes with."""
+
+    def chips(
+        self, images: Sequence[Image], image_of: IntArray, tree_box: FloatArray, points5: FloatArray
+    ) -> list[Image]:
+        """The net's input for each face, cut from the full frame.
+
+        Args:
+            images: RGB uint8 (H, W, 3).
+            image_of: int64 (N,), the image that each face is in.
+            tree_box: float32 (N, 4), see points.Points.
+            points5: float32 (N, 5, 2), see Detections.
+        """
+        ...
 
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
-        """float32 (N, 128) of N chips, uint8 (150, 150, 3)."""
+        """float32 (N, D) of N chips."""
         ...
 
 
@@ -34,12 +54,24 @@ class ResnetRecogniser:
 
     Args:
         net: (N, 3, 150, 150) to (N, 128).
+        corners: dlib's 5-point model, by which the chip is cut.
+        spec: what it is called and how it is used.
     """
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, corners: Landmarker, spec: RecogniserSpec) -> None:
         self._net = net
+        self._corners = corners
+        self.spec = spec
+
+    def chips(
+        self, images: Sequence[Image], image_of: IntArray, tree_box: FloatArray, points5: FloatArray
+    ) -> list[Image]:
+        """uint8 (150, 150, 3) each, by the eye corners and the nose found within the box."""
+        corners = self._corners(images, image_of, tree_box)
+        return [align.chip(images[i], each) for i, each in zip(image_of, corners, strict=True)]
 
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
+        """float32 (N, 128) of N chips, uint8 (150, 150, 3)."""
         parts = [np.empty((0, EMBEDDING_LENGTH), np.float32)]
         for start in range(0, len(chips), BATCH):
             parts.append(self._net(_normalised(chips[start : start + BATCH])))
@@ -60,18 +92,15 @@ def jittered(chip: Image, count: int) -> list[Image]:
     Always the same ones, so that the same picture gives the same embedding.
     """
     random = np.random.default_rng(JITTER_SEED)
+    side = chip.shape[0]
     chips = [chip]
     for number in range(1, count):
         turn, zoom, shift_x, shift_y = random.uniform(-1, 1, 4)
-        centre = ((CHIP_PX - 1) / 2, (CHIP_PX - 1) / 2)
+        centre = ((side - 1) / 2, (side - 1) / 2)
         matrix = cv2.getRotationMatrix2D(centre, turn * JITTER_DEGREES, 1 + zoom * JITTER_ZOOM)
-        matrix[:, 2] += [shift_x * JITTER_SHIFT_PX, shift_y * JITTER_SHIFT_PX]
+        matrix[:, 2] += [shift_x * JITTER_SHIFT * side, shift_y * JITTER_SHIFT * side]
         sample = cv2.warpAffine(
-            chip,
-            matrix,
-            (CHIP_PX, CHIP_PX),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+            chip, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         chips.append(np.asarray(sample[:, ::-1] if number % 2 else sample, np.uint8))
     return chips

@@ -1,32 +1,88 @@
-"""Opens dlib's four networks."""
+"""Opens the networks that a run needs."""
 
 from __future__ import annotations
 
 from facegrab.models import weights
 from facegrab.models.runtime import load_net
-from facegrab.vision.detect import MmodDetector
-from facegrab.vision.embed import ResnetRecogniser
-from facegrab.vision.landmarks import TreeLandmarker
+from facegrab.models.specs import DetectorSpec, Licence, RecogniserSpec
+from facegrab.vision.detect import Detector
+from facegrab.vision.embed import Recogniser, ResnetRecogniser
+from facegrab.vision.landmarks import Landmarker, TreeLandmarker
 from facegrab.vision.look import Eyes
+from facegrab.vision.mmod import MmodDetector
+from facegrab.vision.points import PointFinder
 from facegrab.vision.pyramid import coarse_layout, dlib_layout
 
+_DLIB_MODELS = "https://github.com/davisking/dlib-models"
+CORNERS_LICENCE = Licence("CC0-1.0", commercial=True, source=_DLIB_MODELS)
+MESH_LICENCE = Licence("iBUG 300-W, not for commercial use", commercial=False, source=_DLIB_MODELS)
 
-def open_eyes(device: str, *, exact: bool = True) -> Eyes:
-    """dlib's detector, landmarks and recogniser.
+
+def open_eyes(
+    detector: DetectorSpec,
+    recogniser: RecogniserSpec,
+    device: str,
+    *,
+    exact: bool = True,
+    mesh: bool = True,
+) -> Eyes:
+    """Detector, landmarks and recogniser.
 
     Args:
+        detector: which.
+        recogniser: which.
         device: ``"cpu"`` or ``"cuda"``.
-        exact: look at dlib's own pyramid, so that boxes are dlib's; the coarser one takes half
-            the time (pyramid.COARSE_RATE says what it costs).
+        exact: show dlib's detector dlib's own pyramid, so that boxes are dlib's; the coarser one
+            takes half the time (pyramid.COARSE_RATE says what it costs).
+        mesh: use dlib's 68-point model, which may not be used commercially.
 
     Raises:
         WeightsError: the weights are missing or damaged.
         DeviceError: the device is not there.
     """
-    layout_of = dlib_layout if exact else coarse_layout
+    corners = TreeLandmarker(weights.shape_predictor(5))
+    licences = {
+        f"detector {detector.name}": detector.licence,
+        f"recogniser {recogniser.name}": recogniser.licence,
+        "5-point landmarks": CORNERS_LICENCE,
+    }
+    if mesh:
+        licences["68-point landmarks"] = MESH_LICENCE
     return Eyes(
-        detector=MmodDetector(load_net(weights.detector_graph(), device), layout_of),
-        points5=TreeLandmarker(weights.shape_predictor(5)),
-        points68=TreeLandmarker(weights.shape_predictor(68)),
-        recogniser=ResnetRecogniser(load_net(weights.recogniser_graph(), device)),
+        detector=open_detector(detector, device, exact=exact),
+        points=PointFinder(corners, TreeLandmarker(weights.shape_predictor(68)) if mesh else None),
+        recogniser=open_recogniser(recogniser, device, corners),
+        detector_spec=detector,
+        licences=licences,
     )
+
+
+def open_detector(spec: DetectorSpec, device: str, *, exact: bool = True) -> Detector:
+    """A detector that runs on a device.
+
+    Raises:
+        WeightsError, DeviceError: see open_eyes.
+    """
+    if spec.kind == "mtcnn":
+        from facegrab.vision.mtcnn import open_mtcnn
+
+        return open_mtcnn(device)
+    if spec.kind == "dlib":
+        layout_of = dlib_layout if exact else coarse_layout
+        return MmodDetector(load_net(weights.detector_graph(), device), layout_of)
+    from facegrab.vision import open_onnx
+
+    return open_onnx.open_detector(spec, device)
+
+
+def open_recogniser(spec: RecogniserSpec, device: str, corners: Landmarker) -> Recogniser:
+    """A recogniser that runs on a device; dlib's cuts its chip by the corners of the eyes.
+
+    Raises:
+        WeightsError, DeviceError: see open_eyes.
+    """
+    if spec.kind == "dlib":
+        return ResnetRecogniser(load_net(weights.recogniser_graph(), device), corners, spec)
+    from facegrab.vision import open_onnx
+
+    return open_onnx.open_recogniser(spec, device)

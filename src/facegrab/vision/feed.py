@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from facegrab.settings import AUTO
+from facegrab.settings import AUTO, ProcessSettings
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision.detect import round_half_away
 from facegrab.vision.pyramid import resize_corners
 
 UPSAMPLE = 2.0
@@ -18,12 +19,30 @@ UPSAMPLE = 2.0
 DLIB_SCALES = (0.5, 1.0)
 """At these the fed image is one that dlib makes itself, without and with one upsample: so the boxes
 can be compared with dlib's and face_recognition's, and are made to be the same."""
-USEFUL_SHARE = 0.3
+USEFUL_SHARE = 0.25
 """A box of this share of the extract's side is enlarged about twice: a smaller one is of no use."""
-LONGEST_FED_PX = 1536
-"""``auto`` never feeds more on the long side: a 1080p frame then takes about 100 ms on 2 cores."""
+SMALLEST_REFERENCE_PX = 20
+"""Faces in reference pictures: a smaller one says nothing about a person."""
 
 _UPSAMPLE_SHIFT = np.array([1.25, 0.75, 1.25, 0.75], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which faces are looked for.
+
+    Attributes:
+        scale: .1 to 1, or ``"auto"``: as min_face says.
+        min_face: side of the smallest face in source pixels, or ``"auto"``: every face whose
+            extract is enlarged at most twice, as far as the detector goes without great cost.
+        max_face: side of the largest face in source pixels, or None.
+        extract_size: side of the extracts in pixels.
+    """
+
+    scale: float | str = AUTO
+    min_face: int | str = AUTO
+    max_face: int | None = None
+    extract_size: int = ProcessSettings().extract_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +51,39 @@ class Feed:
 
     Attributes:
         factor: fed pixels per source pixel.
+        largest_px: longest side of a face that is looked for, in source pixels; infinite if there
+            is no limit.
     """
 
     factor: float
+    largest_px: float = inf
 
     @classmethod
     def choose(
-        cls, scale: float | str, extract_size: int, smallest_px: int, width: int, height: int
+        cls, wanted: Wanted, smallest_px: int, longest_fed_px: int, width: int, height: int
     ) -> Feed:
         """The feed for frames of width x height pixels.
 
         Args:
-            scale: .1 to 1; ``"auto"`` is just enough to find every face whose extract is enlarged
-                at most twice, within LONGEST_FED_PX.
-            extract_size: side of the extracts in pixels.
+            wanted: which faces are looked for.
             smallest_px: side of the smallest box that the detector finds in a fed image.
+            longest_fed_px: what ``auto`` feeds on the long side, at most.
             width: of the frame.
             height: of the frame.
         """
-        if scale != AUTO:
-            return cls(UPSAMPLE * float(scale))
-        enough = smallest_px / round(USEFUL_SHARE * extract_size)
-        return cls(min(enough, LONGEST_FED_PX / max(width, height), UPSAMPLE))
+        largest_px = inf if wanted.max_face is None else float(wanted.max_face)
+        if wanted.scale != AUTO:
+            return cls(UPSAMPLE * float(wanted.scale), largest_px)
+        if wanted.min_face != AUTO:
+            return cls(min(smallest_px / float(wanted.min_face), UPSAMPLE), largest_px)
+        enough = smallest_px / round(USEFUL_SHARE * wanted.extract_size)
+        return cls(min(enough, longest_fed_px / max(width, height), UPSAMPLE), largest_px)
 
     @classmethod
-    def widest(cls, width: int, height: int) -> Feed:
-        """The feed that finds the smallest faces within LONGEST_FED_PX, for a single picture."""
-        return cls(min(UPSAMPLE, LONGEST_FED_PX / max(width, height)))
+    def widest(cls, smallest_px: int, longest_fed_px: int, width: int, height: int) -> Feed:
+        """The feed for a single picture: it finds small faces too."""
+        enough = smallest_px / SMALLEST_REFERENCE_PX
+        return cls(min(enough, longest_fed_px / max(width, height), UPSAMPLE))
 
     def smallest_source_px(self, smallest_px: int) -> int:
         """Side of the smallest face that will be found, in source pixels."""
@@ -91,7 +116,7 @@ class Feed:
 
     def to_source(self, found: Detections, width: int, height: int) -> Detections:
         """Detections in the fed image, in whole pixels of a source of width x height."""
-        return Detections(self._box_to_source(found.box, width, height), found.score)
+        return replace(found, box=self._box_to_source(found.box, width, height))
 
     def _box_to_source(self, box: FloatArray, width: int, height: int) -> FloatArray:
         if self.factor == 1.0:
@@ -105,3 +130,8 @@ class Feed:
 
 def _whole(side: float) -> int:
     return max(1, ceil(side - 1e-6))
+
+
+def round_half_away(values: NDArray[Any]) -> NDArray[Any]:
+    """Whole numbers as C's lround makes them: dlib's boxes and landmarks are rounded so."""
+    return np.asarray(np.copysign(np.floor(np.abs(values) + 0.5), values))

@@ -6,26 +6,39 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
-from facegrab.types import EMBEDDING_LENGTH, Faces, FloatArray, Frame, Image, IntArray
+from facegrab.models.specs import DetectorSpec, Licence
+from facegrab.settings import AUTO
+from facegrab.types import Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
 from facegrab.vision.detect import Detector
 from facegrab.vision.embed import Recogniser, jittered, storable
-from facegrab.vision.feed import Feed
-from facegrab.vision.landmarks import Landmarker
+from facegrab.vision.feed import Feed, Wanted
+from facegrab.vision.points import PointFinder, Points
 from facegrab.vision.quality import sharpness
+from facegrab.vision.recipes import Landmarks, mean_face
 
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """The four networks that a look needs."""
+    """The networks that a look needs.
+
+    Attributes:
+        detector: finds faces.
+        points: completes their points.
+        recogniser: describes them.
+        detector_spec: what the detector is called and on what terms it may be used.
+        licences: of all weights in use, by the name of the model.
+    """
 
     detector: Detector
-    points5: Landmarker
-    points68: Landmarker
+    points: PointFinder
     recogniser: Recogniser
+    detector_spec: DetectorSpec
+    licences: dict[str, Licence]
 
 
 @dataclass(slots=True)
@@ -34,14 +47,12 @@ class Look:
 
     Args:
         eyes: the networks.
-        scale: as in ProcessSettings.
-        extract_size: side of the extracts in pixels; sharpness is measured in one of this size,
-            or in a smaller one where the face itself is smaller.
+        wanted: which faces are looked for. Sharpness is measured in an extract of its size, or in
+            a smaller one where the face itself is smaller.
     """
 
     eyes: Eyes
-    scale: float | str
-    extract_size: int
+    wanted: Wanted
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds spent so far, by stage."""
 
@@ -50,30 +61,32 @@ class Look:
         images = [frame.image for frame in frames]
         with self._timed("detect"):
             feeds = [self.feed(image.shape[1], image.shape[0]) for image in images]
-            image_of, number, box, score = self._detect(images, feeds)
+            each = [self._of_size(found) for found in self.eyes.detector(images, feeds)]
+            image_of, number, found = _flat(each)
         with self._timed("landmarks"):
-            points5 = self.eyes.points5(images, image_of, box)
-            points68 = self.eyes.points68(images, image_of, box)
+            points = self.eyes.points(images, image_of, found.box, found.points5)
         with self._timed("embed"):
-            embedding = self._embed(images, image_of, points5)
+            embedding = self._embed(images, image_of, points)
         with self._timed("quality"):
-            sharp = self._sharpness(images, image_of, points68)
+            sharp = self._sharpness(images, image_of, found.box, points)
         return Faces(
             frame=np.array([frame.index for frame in frames], np.int64)[image_of],
             number=number,
             pts_seconds=np.array([frame.pts_seconds for frame in frames], np.float64)[image_of],
-            box=box,
-            score=score,
-            points5=points5,
-            points68=points68,
+            box=found.box,
+            score=found.score,
+            points5=points.points5,
+            points68=points.points68,
             embedding=embedding,
             sharpness=sharp,
         )
 
     def feed(self, width: int, height: int) -> Feed:
         """How frames of width x height pixels are fed to the detector."""
-        smallest_px = self.eyes.detector.smallest_px
-        return Feed.choose(self.scale, self.extract_size, smallest_px, width, height)
+        detector = self.eyes.detector
+        return Feed.choose(
+            self.wanted, detector.smallest_px, detector.longest_fed_px, width, height
+        )
 
     def reference(self, image: Image, jitter: int) -> tuple[FloatArray, int]:
         """The embedding of the largest face of a picture, and how many faces there are.
@@ -83,53 +96,65 @@ class Look:
             jitter: resamples that the embedding is the mean of.
 
         Returns:
-            float32 (1, 128), or (0, 128) if there is no face; the number of faces.
+            float32 (1, D), or (0, D) if there is no face; the number of faces.
         """
-        feed = Feed.widest(image.shape[1], image.shape[0])
-        image_of, _, box, _ = self._detect([image], [feed])
-        if not len(box):
-            return np.empty((0, EMBEDDING_LENGTH), np.float32), 0
-        area = (box[:, 2:] - box[:, :2] + 1).prod(axis=1)
+        eyes = self.eyes
+        height, width = image.shape[:2]
+        feed = Feed.widest(eyes.detector.smallest_px, eyes.detector.longest_fed_px, width, height)
+        (found,) = eyes.detector([image], [feed])
+        if not len(found):
+            return np.empty((0, eyes.recogniser.spec.length), np.float32), 0
+        area = (found.box[:, 2:] - found.box[:, :2] + 1).prod(axis=1)
         largest = [int(area.argmax())]
-        points = self.eyes.points5([image], image_of[largest], box[largest])
-        samples = jittered(align.chip(image, points[0]), jitter)
-        return self.eyes.recogniser(samples).mean(axis=0, keepdims=True), len(box)
+        which = np.zeros(1, np.int64)
+        points = eyes.points([image], which, found.box[largest], found.points5[largest])
+        (chip,) = eyes.recogniser.chips([image], which, points.tree_box, points.points5)
+        return eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True), len(found)
 
-    def _detect(
-        self, images: Sequence[Image], feeds: Sequence[Feed]
-    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
-        """Image, number within it, box and score of every face."""
-        sizes = [(image.shape[1], image.shape[0]) for image in images]
-        fed = (feed.resize(image) for feed, image in zip(feeds, images, strict=True))
-        found = [
-            feed.to_source(detections, *size)
-            for feed, detections, size in zip(feeds, self.eyes.detector(fed), sizes, strict=True)
-        ]
-        counts = [len(detections) for detections in found]
-        return (
-            np.repeat(np.arange(len(images), dtype=np.int64), counts),
-            np.array([row for count in counts for row in range(count)], np.int64),
-            np.concatenate([np.empty((0, 4), np.float32), *(each.box for each in found)]),
-            np.concatenate([np.empty(0, np.float32), *(each.score for each in found)]),
-        )
+    def _of_size(self, found: Detections) -> Detections:
+        """Those of a size that was asked for: what ``auto`` finds below its aim is welcome."""
+        low, high = self.wanted.min_face, self.wanted.max_face
+        if low == AUTO and high is None:
+            return found
+        side = (found.box[:, 2:] - found.box[:, :2] + 1).max(axis=1, initial=0)
+        keep = side >= (0 if low == AUTO else int(low))
+        if high is not None:
+            keep &= side <= high
+        return Detections(found.box[keep], found.score[keep], found.points5[keep])
 
-    def _embed(
-        self, images: Sequence[Image], image_of: IntArray, points5: FloatArray
-    ) -> FloatArray:
-        chips = [align.chip(images[i], p) for i, p in zip(image_of, points5, strict=True)]
-        return storable(self.eyes.recogniser(chips))
+    def _embed(self, images: Sequence[Image], image_of: IntArray, points: Points) -> FloatArray:
+        recogniser = self.eyes.recogniser
+        chips = recogniser.chips(images, image_of, points.tree_box, points.points5)
+        return storable(recogniser(chips))
 
     def _sharpness(
-        self, images: Sequence[Image], image_of: IntArray, points68: FloatArray
+        self, images: Sequence[Image], image_of: IntArray, box: FloatArray, points: Points
     ) -> FloatArray:
-        values = [
-            sharpness(align.luma_at_own_size(images[i], points, self.extract_size))
-            for i, points in zip(image_of, points68, strict=True)
-        ]
-        return np.array(values, np.float32)
+        values = np.empty(len(box), np.float32)
+        for row, image in enumerate(image_of):
+            face = Landmarks(box[row], points.points5[row], points.points68[row])
+            matrix_for = partial(mean_face, face)
+            luma = align.luma_at_own_size(images[image], matrix_for, self.wanted.extract_size)
+            values[row] = sharpness(luma)
+        return values
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _flat(found: Sequence[Detections]) -> tuple[IntArray, IntArray, Detections]:
+    """Image of every face, its number within that, and all faces in one."""
+    counts = [len(each) for each in found]
+    every = [Detections.empty(), *found]
+    return (
+        np.repeat(np.arange(len(found), dtype=np.int64), counts),
+        np.array([row for count in counts for row in range(count)], np.int64),
+        Detections(
+            np.concatenate([each.box for each in every]),
+            np.concatenate([each.score for each in every]),
+            np.concatenate([each.points5 for each in every]),
+        ),
+    )

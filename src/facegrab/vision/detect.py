@@ -1,0 +1,28 @@
+"""What every detector can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from facegrab.types import Detections, Image
+from facegrab.vision.feed import Feed
+
+
+class Detector(Protocol):
+    """Finds faces in images, each on its own; the images may differ in size."""
+
+    smallest_px: int
+    """Side of the smallest box, in pixels of the image it is fed, that is found reliably."""
+
+    longest_fed_px: int
+    """``auto`` never feeds more on the long side."""
+
+    def __call__(self, images: Sequence[Image], feeds: Sequence[Feed]) -> list[Detections]:
+        """One Detections per image, in that image's pixels, best score first.
+
+        Args:
+            images: RGB uint8 (H, W, 3), at full resolution.
+            feeds: for each, how large it is shown to the network.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""Opens the networks that come as an ONNX graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from facegrab.errors import WeightsError
+from facegrab.models import cache
+from facegrab.models.any_size import load_detector
+from facegrab.models.runtime import load_many
+from facegrab.models.specs import DetectorSpec, RecogniserSpec
+from facegrab.vision import retinaface, scrfd, ultraface, yunet
+from facegrab.vision.arcface import ArcFaceRecogniser
+from facegrab.vision.graph_detector import GraphDetector
+
+KINDS = {
+    "yunet": yunet.KIND,
+    "scrfd": scrfd.KIND,
+    "ultraface": ultraface.KIND,
+    "retinaface": retinaface.KIND,
+}
+
+
+def open_detector(spec: DetectorSpec, device: str, threads: int = 0) -> GraphDetector:
+    """A detector that runs on a device, on images of any size if nothing but its file forbids it.
+
+    Args:
+        spec: with a graph.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: of the CPU; 0 is as many as the process may use.
+
+    Raises:
+        WeightsError: the file is damaged, or not the one that the spec describes.
+        DeviceError: the device is not there.
+    """
+    graph = _sound(spec)
+    net, pixels = load_detector(graph, spec.kind, spec.pixels, device, threads)
+    return GraphDetector(net, replace(spec, pixels=pixels), KINDS[spec.kind])
+
+
+def open_recogniser(spec: RecogniserSpec, device: str, threads: int = 0) -> ArcFaceRecogniser:
+    """A recogniser that runs on a device.
+
+    Args:
+        spec: with a graph.
+        device: ``"cpu"`` or ``"cuda"``.
+        threads: of the CPU; 0 is as many as the process may use.
+
+    Raises:
+        WeightsError: the file is damaged, or not the one that the spec describes.
+        DeviceError: the device is not there.
+    """
+    return ArcFaceRecogniser(load_many(_sound(spec), device, threads), spec)
+
+
+def _sound(spec: DetectorSpec | RecogniserSpec) -> Path:
+    """The graph's file, if it is the one that the spec was made for."""
+    if spec.graph is None:
+        raise ValueError(f"{spec.name} has no graph of its own")
+    if cache.content_hash(spec.graph) != spec.sha256:
+        raise WeightsError(f"{spec.graph} is not the file that {spec.name} was added as: add again")
+    return spec.graph
