@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from facegrab.store.files import atomic, make_folder
+from facegrab.store.origin import Origin, embed_origin
 from facegrab.types import Image
 
 JPEG_QUALITY = 95
@@ -55,12 +56,14 @@ class Album:
         """Ends the threads; images that no thread has begun are not written."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def write(self, name: str, image: Image) -> None:
+    def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
         """Hands over an image; it is in place after the next flush.
 
         Args:
-            name: of the file, ending in ``.jpg`` (quality 95, 4:4:4) or ``.png``.
+            name: of the file, ending in ``.jpg`` (quality 95, 4:4:4) or ``.png``; below a folder
+                of its own as ``folder/file``.
             image: RGB uint8 (H, W, 3).
+            origin: written into the file as metadata.
 
         Raises:
             OutputError, AccessError: an image before this one could not be written.
@@ -68,7 +71,7 @@ class Album:
         if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
             self.flush()
         self._waiting_bytes += image.nbytes
-        self._waiting.append(self._pool.submit(self._encode, name, image))
+        self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
     def flush(self) -> None:
         """Waits until every image handed over is in place.
@@ -91,13 +94,27 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
         for name in names:
-            if Path(name).name == name:
+            if _leads_inside(name):
                 with suppress(OSError):
                     (self._folder / name).unlink()
 
-    def _encode(self, name: str, image: Image) -> None:
+    def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
         suffix = Path(name).suffix
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
-        with atomic(self._folder / name) as part:
-            part.write_bytes(encoded.tobytes())
+        content = encoded.tobytes()
+        if origin is not None:
+            content = embed_origin(content, origin)
+        path = self._folder / name
+        if path.parent != self._folder:
+            make_folder(path.parent)
+        with atomic(path) as part:
+            part.write_bytes(content)
+
+
+def _leads_inside(name: str) -> bool:
+    """Whether a name from an index is ``file`` or ``folder/file``, and so lies in the album."""
+    parts = name.split("/")
+    return len(parts) <= 2 and all(
+        part not in ("", ".", "..") and Path(part).name == part for part in parts
+    )

@@ -16,56 +16,35 @@ from numpy.typing import NDArray
 
 from facegrab.errors import OutputError, StoreError
 from facegrab.store.files import as_text, atomic, no_space
-from facegrab.types import EMBEDDING_LENGTH, Faces, FloatArray, IntArray
+from facegrab.store.schema import prepare
+from facegrab.types import Faces, FloatArray, IntArray
 
-APPLICATION_ID = 0x46474442
-"""Marks the file as ours (SQLite's application_id): FGDB."""
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE source (
-    id INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL UNIQUE,
-    width INTEGER, height INTEGER,
-    frames_read INTEGER NOT NULL DEFAULT 0,
-    frames_looked_at INTEGER NOT NULL DEFAULT 0,
-    frames_damaged INTEGER NOT NULL DEFAULT 0,
-    complete INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE face (
-    source INTEGER NOT NULL REFERENCES source (id),
-    frame INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    picture TEXT,
-    pts_seconds REAL NOT NULL,
-    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
-    score REAL NOT NULL,
-    points5 BLOB NOT NULL,
-    points68 BLOB NOT NULL,
-    embedding BLOB NOT NULL,
-    sharpness REAL NOT NULL,
-    size_px REAL NOT NULL,
-    PRIMARY KEY (source, frame, number)
-) WITHOUT ROWID;
-CREATE TABLE outcome (
-    source INTEGER NOT NULL,
-    frame INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    distance REAL,
-    references_within INTEGER,
-    file TEXT,
-    dropped TEXT,
-    PRIMARY KEY (source, frame, number),
-    FOREIGN KEY (source, frame, number) REFERENCES face (source, frame, number)
-) WITHOUT ROWID;
-"""
+SHORTEST_EMBEDDING = 16
+"""No recogniser makes do with fewer numbers."""
 
 CSV_COLUMNS = (
     "source", "frame", "pts_seconds", "x0", "y0", "x1", "y1", "score", "distance",
-    "references_within", "sharpness", "size_px", "file", "dropped",
+    "references_within", "sharpness", "size_px", "native_scale", "file", "dropped",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """One written image of a face.
+
+    Attributes:
+        row: of the face among its batch.
+        alignment: label of the alignment.
+        file: path below the output folder, with ``/``.
+        size_px: side of the image.
+        native_scale: pixels of the extract per pixel of the source: above 1 it is enlarged.
+    """
+
+    row: int
+    alignment: str
+    file: str
+    size_px: int
+    native_scale: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +57,8 @@ class Rows:
         pictures: (N,), path of the image file the face was in; None for a video.
         distance: float32 (N,), to the references; NaN where there are none.
         references_within: int64 (N,), references within the tolerance.
-        file: (N,), name of the written image, or None.
         dropped: (N,), why no image was written, or None.
+        extracts: the images, of any number of alignments.
     """
 
     source: int
@@ -87,11 +66,11 @@ class Rows:
     pictures: Sequence[Path | None]
     distance: FloatArray
     references_within: IntArray
-    file: Sequence[str | None]
     dropped: Sequence[str | None]
+    extracts: Sequence[Extract]
 
     def __post_init__(self) -> None:
-        columns = (self.pictures, self.distance, self.references_within, self.file, self.dropped)
+        columns = (self.pictures, self.distance, self.references_within, self.dropped)
         if {len(column) for column in columns} != {len(self.faces)}:
             raise ValueError(f"columns of {[len(column) for column in columns]} rows")
 
@@ -118,7 +97,7 @@ class Index:
             with self._errors():
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._db.execute("PRAGMA foreign_keys = ON")
-                self._prepare()
+                prepare(self._db, self.path)
             self._check_settings(settings)
         except BaseException:
             self._db.close()
@@ -156,9 +135,9 @@ class Index:
                 )
                 return int(cursor.lastrowid or 0), name, []
             files = self._db.execute(
-                "SELECT file FROM outcome WHERE source = ? AND file NOT NULL", (row[0],)
+                "SELECT file FROM extract WHERE source = ?", (row[0],)
             ).fetchall()
-            for table in ("outcome", "face"):
+            for table in ("extract", "outcome", "face"):
                 self._db.execute(f"DELETE FROM {table} WHERE source = ?", (row[0],))
             self._db.execute("UPDATE source SET complete = 0 WHERE id = ?", (row[0],))
             return int(row[0]), str(row[1]), [str(file) for (file,) in files]
@@ -167,16 +146,30 @@ class Index:
         """Writes faces and what became of them; call it in a transaction."""
         self._db.executemany(f"INSERT INTO face VALUES ({', '.join('?' * 15)})", _face_rows(rows))
         self._db.executemany(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?)",
             zip(
                 [rows.source] * len(rows.faces),
                 rows.faces.frame.tolist(),
                 rows.faces.number.tolist(),
                 [None if np.isnan(each) else float(each) for each in rows.distance],
                 rows.references_within.tolist(),
-                rows.file,
                 rows.dropped,
                 strict=True,
+            ),
+        )
+        self._db.executemany(
+            "INSERT INTO extract VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    rows.source,
+                    int(rows.faces.frame[each.row]),
+                    int(rows.faces.number[each.row]),
+                    each.alignment,
+                    each.file,
+                    each.size_px,
+                    each.native_scale,
+                )
+                for each in rows.extracts
             ),
         )
 
@@ -215,7 +208,7 @@ class Index:
     def files(self) -> frozenset[str]:
         """Names of all images written."""
         with self._errors():
-            rows = self._db.execute("SELECT file FROM outcome WHERE file NOT NULL").fetchall()
+            rows = self._db.execute("SELECT file FROM extract").fetchall()
         return frozenset(str(file) for (file,) in rows)
 
     def write_csv(self, path: Path) -> None:
@@ -234,30 +227,17 @@ class Index:
             writer.writerows(self._csv_rows())
 
     def _csv_rows(self) -> Iterable[tuple[Any, ...]]:
+        """A row a face; of several extracts, the first alignment's."""
         return self._db.execute(
             "SELECT coalesce(picture, path),"
             " frame, round(pts_seconds, 6), x0, y0, x1, y1, round(score, 4), round(distance, 4),"
-            " references_within, round(sharpness, 1), size_px, file, dropped"
-            " FROM face JOIN source ON source.id = face.source"
-            " LEFT JOIN outcome USING (source, frame, number) ORDER BY source.id, frame, number"
+            " references_within, round(sharpness, 1), size_px, round(e.native_scale, 3), e.file,"
+            " dropped FROM face JOIN source ON source.id = face.source"
+            " LEFT JOIN outcome USING (source, frame, number)"
+            " LEFT JOIN (SELECT source, frame, number, file, native_scale, min(rowid)"
+            " FROM extract GROUP BY source, frame, number) AS e USING (source, frame, number)"
+            " ORDER BY source.id, frame, number"
         )
-
-    def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        empty = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if empty:
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
-        elif application != APPLICATION_ID:
-            raise StoreError(f"{self.path} is not an index of FaceGrab: choose another folder")
-        elif version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} was made by a newer FaceGrab (index version {version}, this one "
-                f"knows {SCHEMA_VERSION}): update FaceGrab, or choose another folder"
-            )
 
     def _check_settings(self, settings: Mapping[str, Any]) -> None:
         new = {name: json.dumps(value) for name, value in settings.items()}
@@ -274,7 +254,7 @@ class Index:
                 "choose another output folder, or remove that one"
             )
         with self.transaction():
-            for table in ("outcome", "face", "source", "run"):
+            for table in ("extract", "outcome", "face", "source", "run"):
                 self._db.execute(f"DELETE FROM {table}")
             self._db.executemany("INSERT INTO run VALUES (?, ?)", new.items())
 
@@ -338,11 +318,19 @@ def _faces_of_rows(rows: Sequence[tuple[Any, ...]], path: Path) -> Faces:
             score=np.array(columns[7], np.float32),
             points5=_stack(columns[8], "<f4").reshape(-1, 5, 2),
             points68=_stack(columns[9], "<f4").reshape(-1, 68, 2),
-            embedding=_stack(columns[10], "<f2").reshape(len(rows), EMBEDDING_LENGTH),
+            embedding=_embeddings(columns[10]),
             sharpness=np.array(columns[11], np.float32),
         )
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path} is damaged ({error}): scan again into another folder") from error
+
+
+def _embeddings(blobs: Sequence[bytes]) -> FloatArray:
+    """float32 (N, D), of D numbers each, as the recogniser of the run makes them."""
+    embedding = _stack(blobs, "<f2").reshape(max(len(blobs), 1), -1)[: len(blobs)]
+    if len(blobs) and embedding.shape[1] < SHORTEST_EMBEDDING:
+        raise ValueError(f"embeddings of {embedding.shape[1]} numbers")
+    return embedding
 
 
 def _stack(blobs: Sequence[bytes], dtype: str) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from facegrab.errors import FaceGrabError, OutputError
 from facegrab.store.album import Album
 from facegrab.store.files import safe_name, writing
 from facegrab.store.index import Index, Rows
+from facegrab.store.origin import Origin
 from facegrab.types import Image
 
 INDEX_NAME = "facegrab.db"
@@ -67,7 +68,7 @@ class Output:
         return row, name
 
     def extracts(self) -> frozenset[str]:
-        """File names of the images that earlier runs wrote here.
+        """Paths below the folder of the images that earlier runs wrote here.
 
         Raises:
             StoreError: the folder holds another run's result.
@@ -77,27 +78,28 @@ class Output:
         _, index = self._open()
         return index.files()
 
-    def commit(self, rows: Rows, extracts: Iterable[tuple[str, Image]]) -> None:
+    def commit(self, rows: Rows, extracts: Iterable[tuple[str, Image, Origin]]) -> None:
         """Puts extracts in place, then their rows into the index: both or neither.
 
         Args:
             rows: faces and what became of them.
-            extracts: file names and images, made one by one as they can be written.
+            extracts: paths below the folder, images and where these are from, made one by one as
+                they can be written.
 
         Raises:
             OutputError, AccessError: something could not be written; nothing of it was.
         """
         album, index = self._open()
         try:
-            for name, image in extracts:
-                album.write(name, image)
+            for name, image, origin in extracts:
+                album.write(name, image, origin)
             album.flush()
             with index.transaction():
                 index.add(rows)
         except BaseException:
             # A Ctrl-C may come when the rows are in the index already: then the images stay.
             with suppress(FaceGrabError):
-                album.discard({name for name in rows.file if name} - index.files())
+                album.discard({each.file for each in rows.extracts} - index.files())
             raise
 
     def finish_source(self, row: int, **counts: int) -> None:
