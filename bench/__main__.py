@@ -11,9 +11,11 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.machine import busy, machine
 from bench.media import Setup
+from bench.mtcnn import mtcnn
 from bench.networks import detector, recogniser
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
 from bench.whole import memory_growth, startup, whole_run
@@ -23,8 +25,10 @@ Measure = Callable[[Setup], Iterator[Row]]
 
 MEASURES: dict[str, Measure] = {
     "startup": startup,
+    "mtcnn": mtcnn,
     "detector": detector,
     "recogniser": recogniser,
+    "detection": detection,
     "hamilton": hamilton,
     "crowd": crowd_found,
     "whole": whole_run,

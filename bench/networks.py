@@ -11,13 +11,15 @@ import numpy as np
 from bench.measure import Timed, interleaved
 from bench.media import Setup, decoded, dlib, dlib_weights, media
 from bench.table import Row, UnmeasurableError
-from facegrab.models import weights
+from facegrab.models import packs, weights
 from facegrab.models.runtime import Net, load_net
 from facegrab.types import FloatArray, Image
 from facegrab.vision.align import chip
-from facegrab.vision.detect import MmodDetector
-from facegrab.vision.embed import BATCH, ResnetRecogniser
-from facegrab.vision.eyes import open_eyes
+from facegrab.vision.embed import BATCH
+from facegrab.vision.eyes import open_detector, open_recogniser
+from facegrab.vision.feed import Feed
+from facegrab.vision.landmarks import Landmarker, TreeLandmarker
+from facegrab.vision.mmod import MmodDetector
 
 FED = (960, 540)
 FRAME = 100
@@ -34,13 +36,13 @@ def detector(setup: Setup) -> Iterator[Row]:
     net = _Listening(load_net(weights.detector_graph(), "cpu"))
     ours = MmodDetector(net)
     peer = dlib().cnn_face_detection_model_v1(dlib_weights("mmod_human_face_detector.dat"))
-    boxes = sorted(tuple(map(int, box)) for box in ours([image])[0].box)
+    boxes = sorted(tuple(map(int, box)) for box in ours([image], [Feed(1.0)])[0].box)
     if boxes != sorted(map(_corners, peer(image, 0))):
         raise UnmeasurableError("the detector and dlib's do not find the same boxes")
     canvas = net.heard.copy()
     our_time, net_time, peer_time = interleaved(
         setup.rounds(4),
-        Timed(lambda: ours([image]), calls=12),
+        Timed(lambda: ours([image], [Feed(1.0)]), calls=12),
         Timed(lambda: net.net(canvas), calls=12),
         Timed(lambda: peer(image, 0)),
     )
@@ -63,16 +65,18 @@ class _Listening:
 def recogniser(setup: Setup) -> Iterator[Row]:
     """Per face, chips in batches; and the landmarks before it."""
     image, box = _frame(), _singer()
-    eyes = open_eyes("cpu")
-    none = np.zeros(1, np.int64)
-    points = eyes.points5([image], none, box)[0]
-    yield _recogniser_row(setup, chip(image, points))
-    for count, landmarker in ((5, eyes.points5), (68, eyes.points68)):
+    corners, mesh = (
+        TreeLandmarker(weights.shape_predictor(5)),
+        TreeLandmarker(weights.shape_predictor(68)),
+    )
+    points = corners([image], np.zeros(1, np.int64), box)[0]
+    yield _recogniser_row(setup, corners, chip(image, points))
+    for count, landmarker in ((5, corners), (68, mesh)):
         yield _landmark_row(setup, count, landmarker, image, box)
 
 
-def _recogniser_row(setup: Setup, face: Image) -> Row:
-    ours = ResnetRecogniser(load_net(weights.recogniser_graph(), "cpu"))
+def _recogniser_row(setup: Setup, corners: Landmarker, face: Image) -> Row:
+    ours = open_recogniser(packs.resolve_recogniser("dlib"), "cpu", corners)
     name = "dlib_face_recognition_resnet_model_v1.dat"
     peer = dlib().face_recognition_model_v1(dlib_weights(name))
     far = np.linalg.norm(ours([face])[0] - np.array(peer.compute_face_descriptor(face)))
@@ -122,7 +126,7 @@ def _frame() -> Image:
 
 def _singer() -> FloatArray:
     """The largest face of the frame."""
-    found = open_eyes("cpu").detector([_frame()])[0].box
+    found = open_detector(packs.resolve_detector("dlib"), "cpu")([_frame()], [Feed(1.0)])[0].box
     return found[[int((found[:, 2] - found[:, 0]).argmax())]]
 
 

@@ -62,8 +62,7 @@ def _side(frames: list[Image], detector: Detector) -> float:
 
 
 def _largest(image: Image, detector: Detector, feed: Feed) -> NDArray[np.float64] | None:
-    height, width = image.shape[:2]
-    found = feed.to_source(detector([feed.resize(image)])[0], width, height)
+    found = detector([image], [feed])[0]
     if not len(found):
         return None
     area = (found.box[:, 2:] - found.box[:, :2]).prod(axis=1)
