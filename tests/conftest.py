@@ -24,6 +24,14 @@ def _no_thread_is_left() -> Iterator[None]:
     assert our_threads() == []
 
 
+@pytest.fixture(autouse=True)
+def _no_models_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the developer has installed changes no default."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACEGRAB_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
+        yield
+
+
 @pytest.fixture
 def eyes() -> Eyes:
     """Networks that see painted people."""
@@ -34,7 +42,7 @@ def eyes() -> Eyes:
 def fake_networks(monkeypatch: pytest.MonkeyPatch) -> Eyes:
     """The same, for whoever opens the networks by name: the command line."""
     eyes = painted_eyes()
-    monkeypatch.setattr("facegrab.vision.eyes.open_eyes", lambda device, exact: eyes)
+    monkeypatch.setattr("facegrab.vision.eyes.open_eyes", lambda *_, **options: eyes)
     return eyes
 
 

@@ -10,7 +10,7 @@ import csv
 import itertools
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,15 @@ import cv2
 import numpy as np
 import pytest
 
+from facegrab.models.details import EMBEDDING_LENGTH
+from facegrab.models.specs import DetectorSpec, Licence, Pixels, RecogniserSpec
 from facegrab.summary import Plan
-from facegrab.types import EMBEDDING_LENGTH, Detections, Faces, FloatArray, Image, IntArray
-from facegrab.vision.align import CHIP_FACE, CHIP_PADDING, MEAN_FACE, PADDING
+from facegrab.types import Detections, Faces, FloatArray, Image, IntArray
+from facegrab.vision.align import CHIP_FACE, CHIP_PADDING, MEAN_FACE, PADDING, chip
+from facegrab.vision.feed import Feed
+from facegrab.vision.landmarks import Landmarker
 from facegrab.vision.look import Eyes
+from facegrab.vision.points import PointFinder
 
 PEOPLE = {
     "red": (225, 25, 25),
@@ -68,14 +73,17 @@ class PaintedDetector:
     """Finds squares of saturated colours; what differs in its strongest channel is two squares."""
 
     smallest_px = SMALLEST_PX
+    longest_fed_px = 1536
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def __call__(self, images: Iterable[Image]) -> list[Detections]:
-        images = list(images)
+    def __call__(self, images: Sequence[Image], feeds: Sequence[Feed]) -> list[Detections]:
         self.batches.append(len(images))
-        return [self._find(image) for image in images]
+        return [
+            feed.to_source(self._find(feed.resize(image)), image.shape[1], image.shape[0])
+            for image, feed in zip(images, feeds, strict=True)
+        ]
 
     def _find(self, image: Image) -> Detections:
         planes = cv2.split(image)
@@ -93,7 +101,7 @@ class PaintedDetector:
                     score = 2 - x / image.shape[1]
                     found.append((score, [x, y, x + width - 1, y + height - 1]))
         found.sort(reverse=True)
-        return Detections(
+        return Detections.without_points(
             np.array([box for _, box in found], np.float32).reshape(-1, 4),
             np.array([score for score, _ in found], np.float32),
         )
@@ -111,29 +119,51 @@ class FixedPoints:
         return np.asarray(box[:, None, :2] + self._unit * side, np.float32)
 
 
+FREE = Licence("CC0-1.0", commercial=True, source="tests/fakes.py")
+_PIXELS = Pixels("rgb", (0, 0, 0), (1, 1, 1))
+PAINTED = DetectorSpec("painted", "dlib", None, "0" * 64, FREE, _PIXELS, SMALLEST_PX)
+HUE = RecogniserSpec(
+    "dlib", "dlib", None, "0" * 64, FREE, _PIXELS, "euclidean", 0.6, EMBEDDING_LENGTH
+)
+"""Called as dlib's is, so that references of 2018 are of its kind."""
+
+
 class HueRecogniser:
     """The hue of a chip's mean colour as a vector of length 1."""
 
+    def __init__(self, corners: Landmarker, spec: RecogniserSpec = HUE) -> None:
+        self._corners = corners
+        self.spec = spec
+
+    def chips(
+        self, images: Sequence[Image], image_of: IntArray, tree_box: FloatArray, points5: FloatArray
+    ) -> list[Image]:
+        corners = self._corners(images, image_of, tree_box)
+        return [chip(images[i], each) for i, each in zip(image_of, corners, strict=True)]
+
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
-        embedding = np.zeros((len(chips), EMBEDDING_LENGTH), np.float32)
-        for row, chip in enumerate(chips):
-            mean = chip.reshape(-1, 3).mean(axis=0)
+        embedding = np.zeros((len(chips), self.spec.length), np.float32)
+        for row, each in enumerate(chips):
+            mean = each.reshape(-1, 3).mean(axis=0)
             pure = mean - mean.min()
             embedding[row, :3] = pure / max(float(np.linalg.norm(pure)), 1e-6)
         return embedding
 
 
-def painted_eyes() -> Eyes:
+def painted_eyes(spec: RecogniserSpec = HUE) -> Eyes:
     """Networks that see painted people."""
     # The chip is the box; the extract is the box without its edge, which would look sharp.
     points5 = (CHIP_PADDING + CHIP_FACE) / (2 * CHIP_PADDING + 1)
     inner = 0.1 + 0.8 * (MEAN_FACE * (1 - 2 * PADDING) + PADDING)
     jaw = np.full((68 - len(inner), 2), 0.5)
+    corners = FixedPoints(points5.astype(np.float32))
+    mesh = FixedPoints(np.concatenate([jaw, inner]).astype(np.float32))
     return Eyes(
         detector=PaintedDetector(),
-        points5=FixedPoints(points5.astype(np.float32)),
-        points68=FixedPoints(np.concatenate([jaw, inner]).astype(np.float32)),
-        recogniser=HueRecogniser(),
+        points=PointFinder(corners, mesh),
+        recogniser=HueRecogniser(corners, spec),
+        detector_spec=PAINTED,
+        licences={"detector painted": FREE, "recogniser dlib": FREE},
     )
 
 
@@ -217,6 +247,7 @@ def rows(folder: Path) -> list[tuple[Any, ...]]:
         *query(folder, "SELECT * FROM source ORDER BY id"),
         *query(folder, "SELECT * FROM face ORDER BY source, frame, number"),
         *query(folder, "SELECT * FROM outcome ORDER BY source, frame, number"),
+        *query(folder, "SELECT * FROM extract ORDER BY source, frame, number, alignment"),
     ]
 
 
@@ -227,7 +258,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def assert_consistent(folder: Path) -> None:
     """Images and index agree, and nothing half-written lies about."""
-    files = [file for (file,) in query(folder, "SELECT file FROM outcome WHERE file NOT NULL")]
+    files = [file for (file,) in query(folder, "SELECT file FROM extract")]
     assert sorted(files) == pictures(folder)
     assert query(folder, "SELECT count(*) FROM face") == query(
         folder, "SELECT count(*) FROM outcome"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_the_networks_are_opened_only_when_a_face_must_be_seen(
 ) -> None:
     opened: list[str] = []
 
-    def open_eyes(device: str, *, exact: bool) -> Eyes:
+    def open_eyes(_: Any, __: Any, device: str, **options: Any) -> Eyes:
         opened.append(device)
         return painted_eyes()
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fakes import HUE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.people.decide import NEAREST, decide
 from facegrab.people.gallery import Gallery, distances
-from facegrab.types import EMBEDDING_LENGTH, FloatArray
+from facegrab.types import FloatArray
 
 
 def gallery_of(embedding: FloatArray) -> Gallery:
@@ -47,14 +49,14 @@ def test_as_a_person_would_compute_it(
 
 
 def test_no_reference_matches_everybody_at_no_distance() -> None:
-    decisions = decide(random_vectors(3, 1), Gallery.empty(), 0.1)
+    decisions = decide(random_vectors(3, 1), Gallery.empty(HUE), 0.1)
     assert decisions.matched.all()
     assert np.isnan(decisions.distance).all()
     assert decisions.references_within.tolist() == [0, 0, 0]
 
 
 def test_no_face_is_no_decision() -> None:
-    for gallery in (Gallery.empty(), gallery_of(random_vectors(2, 1))):
+    for gallery in (Gallery.empty(HUE), gallery_of(random_vectors(2, 1))):
         assert len(decide(random_vectors(0, 1), gallery, 0.6).matched) == 0
 
 

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from fakes import fail_at
+from fakes import HUE, fail_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facegrab.errors import AccessError, GalleryError, MissingError
+from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.people.gallery import LARGEST_FILE_BYTES, Gallery
-from facegrab.types import EMBEDDING_LENGTH, FloatArray
+from facegrab.types import FloatArray
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
@@ -83,7 +84,7 @@ class TestRoundTrip:
 
     def test_no_reference_is_nothing_to_save(self, tmp_path: Path) -> None:
         with pytest.raises(GalleryError, match="no references"):
-            Gallery.empty().save(tmp_path / "a.npz")
+            Gallery.empty(HUE).save(tmp_path / "a.npz")
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

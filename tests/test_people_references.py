@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clips import write_clip, write_image
-from fakes import paint, painted_eyes, scene
+from fakes import HUE, HueRecogniser, paint, painted_eyes, scene
 
 from facegrab.errors import GalleryError, MediaError, MissingError
+from facegrab.people import references
 from facegrab.people.gallery import Gallery
-from facegrab.people.references import collect
+from facegrab.types import FloatArray, Image
+from facegrab.vision.feed import Wanted
 from facegrab.vision.look import Look
 
 
+def collect(
+    names: Sequence[str | Path], jitter: int, look: Callable[[], Look], tolerance: float = 0.6
+) -> Gallery:
+    return references.collect(names, jitter, look, HUE, tolerance)
+
+
 def look() -> Look:
-    return Look(painted_eyes(), 0.5, 64)
+    return Look(painted_eyes(), Wanted(0.5, extract_size=64))
 
 
 def never() -> Look:
@@ -214,12 +222,13 @@ def test_jitter_is_the_mean_of_so_many_samples_and_repeatable(folder: Path) -> N
     counts: list[int] = []
     eyes = painted_eyes()
 
-    class Counting:
-        def __call__(self, chips: list[object]) -> object:
+    class Counting(HueRecogniser):
+        def __call__(self, chips: Sequence[Image]) -> FloatArray:
             counts.append(len(chips))
-            return eyes.recogniser(chips)  # type: ignore[arg-type]
+            return super().__call__(chips)
 
-    counted = Look(replace(eyes, recogniser=Counting()), 0.5, 64)  # type: ignore[arg-type]
+    recogniser = Counting(eyes.points._corners)
+    counted = Look(replace(eyes, recogniser=recogniser), Wanted(0.5, extract_size=64))
     one, two = (collect([folder / "1.png"], 7, lambda: counted) for _ in range(2))
     assert counts == [7, 7]
     np.testing.assert_array_equal(one.embedding, two.embedding)

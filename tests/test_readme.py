@@ -21,20 +21,22 @@ from matplotlib.image import imread
 
 from facegrab import ProcessSettings, RecognitionSettings
 from facegrab.cli import _parser
+from facegrab.models import packs
 from facegrab.scan import BATCH_BYTES
 from facegrab.store.index import CSV_COLUMNS
 from facegrab.types import Image
-from facegrab.vision.detect import MmodDetector
-from facegrab.vision.feed import Feed
+from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.look import Eyes
+from facegrab.vision.mmod import MmodDetector
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DESIGN = ROOT / "docs" / "design.md"
 
-NOT_RUN = ("make ", "pip ")
-"""Blocks that begin so install things or run this very suite; test_demo runs the demo itself."""
+NOT_RUN = ("make ", "pip ", "facegrab models get")
+"""Blocks that begin so install or download things or run this very suite; test_demo runs the demo
+itself."""
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to run examples in")
 
@@ -44,7 +46,8 @@ def blocks(language: str) -> list[str]:
 
 
 COMMANDS = [block for block in blocks("sh") if not block.startswith(NOT_RUN)]
-FIRST_COMMAND = COMMANDS[0]
+RUNS = [block for block in COMMANDS if "-o " in block]
+FIRST_COMMAND = RUNS[0]
 EXAMPLES = blocks("python")
 
 
@@ -105,7 +108,7 @@ def painted_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"sys.path[:0] = [{str(ROOT / 'src')!r}, {str(ROOT / 'tests')!r}]\n"
         "import facegrab.vision.eyes, fakes\n"
         "from facegrab.cli import main\n"
-        "facegrab.vision.eyes.open_eyes = lambda device, exact: fakes.painted_eyes()\n"
+        "facegrab.vision.eyes.open_eyes = lambda *_, **options: fakes.painted_eyes()\n"
         "sys.exit(main())\n"
     )
     command = folder / "facegrab"
@@ -139,14 +142,27 @@ def outputs(block: str) -> list[str]:
 
 
 @needs_bash
-@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: outputs(block)[0])
+@pytest.mark.parametrize("block", RUNS, ids=lambda block: outputs(block)[0])
 def test_commands_run_as_written(block: str, painted: Path, painted_command: Path) -> None:
     shell(block, painted, painted_command)
     for output in outputs(block):
         faces = table(painted / output)
-        assert pictures(painted / output) == sorted(row["file"] for row in faces if row["file"])
+        found = {
+            path.relative_to(painted / output).as_posix()
+            for path in (painted / output).rglob("*.[jp][pn]g")
+        }
+        named = {row["file"] for row in faces if row["file"]}
+        assert named == {name for name in found if not name.startswith("ffhq")}
         people = {bool(row["file"]) for row in faces}
         assert people == ({True} if output.endswith("everybody") else {True, False})
+
+
+@needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if block not in RUNS])
+def test_an_extract_says_where_it_is_from(block: str, painted: Path, painted_command: Path) -> None:
+    shell(FIRST_COMMAND, painted, painted_command)
+    said = shell(block, painted, painted_command)
+    assert said.count("The Wicker Man.mp4") >= len(pictures(painted / outputs(FIRST_COMMAND)[0]))
 
 
 def test_classes_run_as_written(
@@ -227,6 +243,8 @@ def test_the_table_says_what_the_option_says(action: Action) -> None:
 
 def test_defaults_of_command_and_class_agree() -> None:
     options = {action.dest: action.default for action in ACTIONS}
+    # A list to add to, and a switch that says the opposite.
+    options |= {"align": ProcessSettings().align, "upsample": not options["no_upsample"]}
     settings = (RecognitionSettings(), ProcessSettings())
     for name in (name for each in settings for name in each.__dataclass_fields__):
         owner = settings[0] if hasattr(settings[0], name) else settings[1]
@@ -245,10 +263,11 @@ def test_feed_sizes_are_those_of_the_program(row: tuple[str, str]) -> None:
     width, height = (int(side) for side in row[0].split("x"))
     shown = cells(row[1])
     scales: list[float | str] = ["auto", 0.25]
+    kind = MmodDetector
     for scale, size, smallest in zip(scales, shown[::2], shown[1::2], strict=True):
-        feed = Feed.choose(scale, 256, MmodDetector.smallest_px, width, height)
+        feed = Feed.choose(Wanted(scale), kind.smallest_px, kind.longest_fed_px, width, height)
         assert "{}x{}".format(*feed.size(width, height)) == size
-        assert f"{feed.smallest_source_px(MmodDetector.smallest_px)} px" == smallest
+        assert f"{feed.smallest_source_px(kind.smallest_px)} px" == smallest
 
 
 def test_batches_are_as_large_as_the_pages_say() -> None:
@@ -259,19 +278,17 @@ def test_batches_are_as_large_as_the_pages_say() -> None:
 
 
 def test_smallest_faces_are_those_of_the_program() -> None:
-    def smallest(scale: float | str, width: int = 1920, height: int = 1080) -> int:
-        feed = Feed.choose(scale, 256, MmodDetector.smallest_px, width, height)
-        return feed.smallest_source_px(MmodDetector.smallest_px)
+    detector = packs.resolve_detector("mtcnn")
+
+    def smallest(size: int, width: int = 1920, height: int = 1080) -> int:
+        feed = Feed.choose(Wanted(extract_size=size), detector.smallest_px, 1920, width, height)
+        return feed.smallest_source_px(detector.smallest_px)
 
     text = " ".join(README.split())
-    assert smallest("auto", 640, 360) == 77
-    assert "extracts of 256 pixels is a face of 77 pixels" in text
-    assert (smallest("auto"), smallest("auto", 3840, 2160)) == (90, 180)
-    assert "the smallest face is 90 pixels in a 1080p video and 180 in a 4K one" in text
-    assert (smallest(0.5), smallest(1.0)) == (72, 36)
-    assert "with `-s 0.5` it is 72, with `-s 1` 36" in text
-    assert smallest(0.25) == 144
-    assert text.count("under 144 pixels") == 2
+    assert smallest(256) == smallest(256, 3840, 2160) == 64
+    assert "extracts of 256 pixels is a face of 64 pixels, at 1080p as at 4K" in text
+    assert smallest(512) == 128
+    assert "at `-xs 512` those under 128 pixels" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.name))

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from clips import truncate, write_clip, write_image
 from fakes import (
     CLIP_FRAMES,
+    HUE,
     RED_UNTIL,
     CtrlC,
     Notes,
@@ -45,6 +47,7 @@ from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.index import CSV_COLUMNS, Index
 from facegrab.summary import BLURRED, OTHER_PERSON, Summary, Watcher
 from facegrab.types import Detections, Frame
+from facegrab.vision.feed import Wanted
 from facegrab.vision.look import Eyes, Look
 
 NAME = re.compile(r"(.+)_(\d+)h(\d\d)m(\d\d\.\d{3})s_f(\d+)_(\d+)\.(jpg|png)")
@@ -187,8 +190,8 @@ class TestOnePerson:
         (plan,) = notes.plans
         assert (plan.source, plan.width, plan.height) == (clip, 256, 144)
         assert (plan.frame_count, plan.every) == (CLIP_FRAMES, 5)
-        assert plan.smallest_face_px == 77
-        assert (plan.fed_width, plan.fed_height) == (240, 135)
+        assert plan.smallest_face_px == 64
+        assert (plan.fed_width, plan.fed_height) == (288, 162)
         assert notes.steps == [(6, 4, 2), (16, 8, 4), (26, 10, 4)]
         assert notes.ended == 1
 
@@ -238,8 +241,8 @@ class TestFramesLookedAt:
         ]  # fmt: skip
         boxes = query(
             tmp_path / "out",
-            "SELECT x0, y0, x1, y1 FROM face JOIN outcome USING (source, frame, number)"
-            " WHERE file NOT NULL ORDER BY frame",
+            "SELECT x0, y0, x1, y1 FROM face JOIN extract USING (source, frame, number)"
+            " ORDER BY frame",
         )
         expected = [(10, 20, 57, 67), (50, 200, 109, 259), (400, 20, 447, 67)]
         assert np.abs(np.array(boxes) - expected).max() <= 2
@@ -354,7 +357,7 @@ class TestIndexAndTable:
         head = (tmp_path / "facegrab.csv").read_text("utf-8").splitlines()[0]
         assert head == (
             "source,frame,pts_seconds,x0,y0,x1,y1,score,distance,references_within,sharpness,"
-            "size_px,file,dropped"
+            "size_px,native_scale,file,dropped"
         )
         assert head.split(",") == list(CSV_COLUMNS)
 
@@ -365,8 +368,10 @@ class TestIndexAndTable:
         stored = query(
             tmp_path,
             "SELECT path, frame, pts_seconds, x0, y0, x1, y1, score, distance, references_within,"
-            " sharpness, size_px, file, dropped FROM face JOIN source ON source.id = face.source"
-            " JOIN outcome USING (source, frame, number) ORDER BY frame, number",
+            " sharpness, face.size_px, native_scale, file, dropped FROM face"
+            " JOIN source ON source.id = face.source"
+            " JOIN outcome USING (source, frame, number)"
+            " LEFT JOIN extract USING (source, frame, number) ORDER BY frame, number",
         )
         assert len(lines) == len(stored) == CLIP_FRAMES + RED_UNTIL
         for line, row in zip(lines, stored, strict=True):
@@ -391,7 +396,9 @@ class TestIndexAndTable:
         picture[30:78, 40:88] = (225, 31, 19)  # a hue that float16 cannot hold
         reference = write_image(tmp_path / "r.png", picture)
         run(reference, clip, tmp_path / "out")
-        gallery = collect([reference], 1, lambda: Look(painted_eyes(), 0.5, 64))
+        gallery = collect(
+            [reference], 1, lambda: Look(painted_eyes(), Wanted(0.5, extract_size=64)), HUE, 0.6
+        )
         stored = query(tmp_path / "out", "SELECT distance FROM outcome ORDER BY frame, number")
         settings = {
             name: json.loads(value)
@@ -658,13 +665,13 @@ class TestWhatRaisesSurfaces:
         eyes = painted_eyes()
 
         class Broken(PaintedDetector):
-            def __call__(self, images: Any) -> list[Detections]:
-                found = super().__call__(images)
+            def __call__(self, images: Any, feeds: Any) -> list[Detections]:
+                found = super().__call__(images, feeds)
                 if len(self.batches) == 4:
                     raise BoomError
                 return found
 
-        broken = Eyes(Broken(), eyes.points5, eyes.points68, eyes.recogniser)
+        broken = replace(eyes, detector=Broken())
         with pytest.raises(BoomError):
             run(red, clip, tmp_path, batch_size=4, eyes=broken)
         assert our_threads() == []

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from facegrab import scan as scanning
 from facegrab.scan import BATCH_BYTES, Scanned, chunks, prefetched, scan
 from facegrab.types import Frame, Image
+from facegrab.vision.feed import Wanted
 from facegrab.vision.look import Look
 
 
@@ -50,7 +51,7 @@ def test_the_last_short_chunk_is_there() -> None:
 
 
 def look() -> Look:
-    return Look(painted_eyes(), 0.5, 64)
+    return Look(painted_eyes(), Wanted(0.5, extract_size=64))
 
 
 def painted(count: int) -> Iterator[Frame]:

@@ -26,6 +26,10 @@ GOOD: list[tuple[Kind, str, Any]] = [
     (ProcessSettings, "scale", 0.1),
     (ProcessSettings, "scale", 1.0),
     (ProcessSettings, "scale", "auto"),
+    (ProcessSettings, "min_face", 8),
+    (ProcessSettings, "min_face", "auto"),
+    (ProcessSettings, "max_face", 20000),
+    (RecognitionSettings, "tolerance", "auto"),
     (ProcessSettings, "blur_threshold", 0),
     (ProcessSettings, "blur_threshold", 9999),
     (ProcessSettings, "format", "png"),
@@ -59,6 +63,14 @@ BAD: list[tuple[Kind, str, Any]] = [
     (ProcessSettings, "format", "gif"),
     (ProcessSettings, "format", None),
     (ProcessSettings, "device", "tpu"),
+    (ProcessSettings, "min_face", 7),
+    (ProcessSettings, "min_face", 64.0),
+    (ProcessSettings, "min_face", "small"),
+    (ProcessSettings, "max_face", 7),
+    (ProcessSettings, "max_face", "auto"),
+    (ProcessSettings, "licence", "free"),
+    (ProcessSettings, "align", "arcface"),
+    (ProcessSettings, "align", ()),
 ]
 
 
@@ -80,7 +92,17 @@ def test_defaults_are_those_of_the_manual() -> None:
     process = ProcessSettings()
     assert (process.batch_size, process.skip_frames, process.extract_size) == (128, 6, 256)
     assert (process.scale, process.blur_threshold, process.format) == ("auto", 10, "jpg")
-    assert RecognitionSettings().tolerance == 0.6
+    assert (process.min_face, process.max_face, process.align) == ("auto", None, ("mean-face",))
+    assert (process.upsample, process.licence) == (True, "any")
+    assert (process.models, process.detector, process.recogniser) == ("auto",) * 3
+    assert RecognitionSettings().tolerance == "auto"
+
+
+def test_the_smallest_face_is_said_in_one_way() -> None:
+    with pytest.raises(SettingError, match="give one of them"):
+        ProcessSettings(scale=0.5, min_face=40)
+    with pytest.raises(SettingError, match="max_face 50 is less than min_face 60"):
+        ProcessSettings(min_face=60, max_face=50)
 
 
 def test_nothing_can_be_changed_afterwards() -> None:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
+COMMANDS = {
+    "eval": "facegrab.eval_command",
+    "models": "facegrab.models_command",
+    "show": "facegrab.show_command",
+}
+"""Words that may stand first in place of the options, and the module that goes on from there."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
@@ -27,16 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        options = _parser().parse_args(
-            _normalised(sys.argv[1:] if arguments is None else arguments)
-        )
+        if arguments and arguments[0] in COMMANDS:
+            return _command(arguments[0], arguments[1:])
+        options = _parser().parse_args(_normalised(arguments))
         recognition = RecognitionSettings(tolerance=options.tolerance, jitter=options.jitter)
         process = ProcessSettings(
             batch_size=options.batch_size,
             skip_frames=options.skip_frames,
             extract_size=options.extract_size,
             scale=options.scale,
+            min_face=options.min_face,
+            max_face=options.max_face,
+            models=options.models,
+            detector=options.detector,
+            recogniser=options.recogniser,
+            align=tuple(options.align or ProcessSettings().align),
+            upsample=not options.no_upsample,
+            licence=options.licence,
             blur_threshold=options.blur_threshold,
             format=options.format,
             device=options.device,
@@ -53,6 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _command(name: str, arguments: Sequence[str]) -> int:
+    from importlib import import_module
+
+    return int(import_module(COMMANDS[name]).main(arguments))
+
+
 def _run(
     options: argparse.Namespace, recognition: RecognitionSettings, process: ProcessSettings
 ) -> int:
@@ -67,6 +89,7 @@ def _run(
         screen.expect(len(sources), {source.path for source in sources if source.images})
         grab = FaceGrab(options.reference, recognition, process)
         screen.say_references(grab.reference_count)
+        screen.say(grab.models)
         if options.display_stats:
             screen.say(str(grab.stats()))
         if options.save_references:
@@ -92,13 +115,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="facegrab",
         description="Writes aligned images of one person's face, and nobody else's, out of videos "
         "and pictures.",
-        epilog="Long options take - as well as _: --skip-frames is --skip_frames.",
+        epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
+        "facegrab models, facegrab eval, facegrab show; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
     _add_paths(parser)
     _add_recognition(parser)
     _add_process(parser)
+    _add_models(parser)
     return parser
 
 
@@ -146,9 +171,9 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=_number,
         default=default.tolerance,
-        metavar=_span(settings.TOLERANCE),
-        help="distance that still counts as the same person; lower is stricter "
-        "(default %(default)s)",
+        metavar=_span_or_auto(settings.TOLERANCE),
+        help="distance that still counts as the same person; lower is stricter (default auto: the "
+        "recogniser's own, at which one stranger in 1000 is accepted)",
     )
     group.add_argument(
         "-j",
@@ -186,10 +211,22 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         "--scale",
         type=_number,
         default=default.scale,
-        metavar=f"{_span(settings.SCALE)}|{settings.AUTO}",
-        help="factor for detection, which then enlarges once by 2; larger finds smaller faces and "
-        "takes longer (default auto: all faces whose extract is enlarged at most twice, "
-        "within 1536 px)",
+        metavar=_span_or_auto(settings.SCALE),
+        help="factor for detection, which then enlarges once by 2: another way to say --min_face",
+    )
+    group.add_argument(
+        "--min_face",
+        type=_whole,
+        default=default.min_face,
+        metavar=_span_or_auto(settings.MIN_FACE),
+        help="side of the smallest face to look for, in pixels of the source; smaller takes longer "
+        "(default auto: a quarter of the extract's size)",
+    )
+    group.add_argument(
+        "--max_face",
+        type=_whole,
+        metavar=_span(settings.MAX_FACE),
+        help="side of the largest face to look for, in pixels of the source",
     )
     group.add_argument(
         "-xs",
@@ -198,6 +235,19 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         default=default.extract_size,
         metavar=_span(settings.EXTRACT_SIZE),
         help="side of the square extracts in pixels (default %(default)s)",
+    )
+    group.add_argument(
+        "--align",
+        nargs="+",
+        action="extend",
+        metavar="NAME[:SIZE]",
+        help="how the face is placed: mean-face (default), dlib-chip, arcface, ffhq, "
+        "faceswap-face, faceswap-head, none, or a template (.json); several are written in one go",
+    )
+    group.add_argument(
+        "--no_upsample",
+        action="store_true",
+        help="write no extract in which the face would be enlarged",
     )
     group.add_argument(
         "--format", choices=settings.FORMATS, default=default.format, help="default %(default)s"
@@ -213,6 +263,40 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"
     )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    default = ProcessSettings()
+    group = parser.add_argument_group("models (facegrab models list shows them)")
+    group.add_argument(
+        "--models",
+        default=default.models,
+        metavar="NAME",
+        help="a detector with a recogniser (default auto: the best detector installed, with "
+        "dlib's recogniser)",
+    )
+    group.add_argument(
+        "--detector",
+        default=default.detector,
+        metavar="NAME|FILE",
+        help="another detector: mtcnn, dlib, yunet, ... or an .onnx",
+    )
+    group.add_argument(
+        "--recogniser",
+        default=default.recogniser,
+        metavar="NAME|FILE",
+        help="another recogniser: dlib, ... or an .onnx",
+    )
+    group.add_argument(
+        "--licence",
+        choices=settings.LICENCES,
+        default=default.licence,
+        help="commercial: use no weights that may not be used commercially (default %(default)s)",
+    )
+
+
+def _span_or_auto(span: tuple[float, float]) -> str:
+    return f"{_span(span)}|{settings.AUTO}"
 
 
 def _span(span: tuple[float, float]) -> str:

@@ -19,7 +19,15 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from facegrab.summary import BLURRED, OTHER_PERSON, Plan, Summary
+from facegrab.summary import BLURRED, ENLARGED, NO_POSE, OTHER_PERSON, Plan, Summary
+
+_DROPPED = {
+    OTHER_PERSON: "of other people",
+    BLURRED: "dropped as blurred",
+    ENLARGED: "smaller than their extracts",
+    NO_POSE: "without a pose",
+}
+_ALWAYS_TOLD = (OTHER_PERSON, BLURRED)
 
 
 class Screen:
@@ -152,17 +160,25 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
     damaged = f", {summary.frames_damaged} damaged" if summary.frames_damaged else ""
     speed = f", {summary.frames_read / seconds:.0f} frames/s" if seconds > 0 else ""
     head = "stopped; " if summary.interrupted else ""
+    dropped = "".join(
+        f", {summary.dropped[reason]} {words}"
+        for reason, words in _DROPPED.items()
+        if summary.dropped[reason] or reason in _ALWAYS_TOLD
+    )
     lines = [
         f"{head}{_number(summary.frames_read, 'frame')} read, "
         f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}",
-        f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written, "
-        f"{summary.dropped[OTHER_PERSON]} of other people, "
-        f"{summary.dropped[BLURRED]} dropped as blurred",
+        f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written{dropped}",
     ]
     if summary.faces_written:
         lines.append(f"look at {output}; facegrab.csv there lists every face")
     elif summary.faces_found == 0:
-        lines.append("no faces: a larger --scale finds smaller ones, at the cost of time")
+        lines.append("no faces: a smaller --min_face finds smaller ones, at the cost of time")
+    elif summary.dropped[ENLARGED]:
+        lines.append(
+            "every sharp face of the person is smaller than the extract: a smaller --extract_size "
+            "keeps them, or leave out --no_upsample"
+        )
     elif summary.faces_matched:
         lines.append(
             "every face of the person was dropped as blurred: a lower --blur_threshold keeps "

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeAlias
 
-from facegrab.errors import MissingError
+from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
-from facegrab.people.gallery import Gallery, GalleryStats
-from facegrab.people.references import collect
-from facegrab.run import Run, result_settings
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.models import packs
+from facegrab.people.gallery import GalleryStats
+from facegrab.people.references import collect, load
+from facegrab.run import Choice, Run, result_settings
+from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Plan, Summary, Watcher
-from facegrab.vision.feed import DLIB_SCALES
+from facegrab.vision.alignments import parse_alignments, require_points68
+from facegrab.vision.feed import DLIB_SCALES, UPSAMPLE, Wanted
 from facegrab.vision.look import Eyes, Look
+
+ADVICE = "; facegrab models get yunet: finds more small faces in less time"
 
 PathName: TypeAlias = str | PathLike[str]
 
@@ -30,12 +35,14 @@ class FaceGrab:
             of one person), or ``"*"`` for every face.
         recognition: how faces are compared.
         process: how sources are read and what is written.
-        eyes: the networks; by default dlib's, loaded when first needed.
+        eyes: the networks; by default those of the settings, loaded when first needed.
 
     Raises:
         MissingError, AccessError: a reference names nothing or may not be read.
         GalleryError: no usable face in any reference.
-        WeightsError, DeviceError: the networks cannot be loaded.
+        SettingError: an unknown alignment, or what the models cannot do.
+        WeightsError, DeviceError: the networks cannot be loaded, or their licence is not what was
+            asked for.
     """
 
     def __init__(
@@ -49,14 +56,26 @@ class FaceGrab:
         self._recognition = recognition or RecognitionSettings()
         self._process = process or ProcessSettings()
         self._eyes = eyes
+        self._choice = _choice(self._recognition, self._process, eyes)
         self._gallery = collect(
-            _listed(reference), self._recognition.jitter, self._look, self._recognition.tolerance
+            _listed(reference),
+            self._recognition.jitter,
+            self._look,
+            self._choice.recogniser,
+            self._choice.tolerance,
         )
 
     @property
     def reference_count(self) -> int:
         """References loaded; 0 means that every face is wanted."""
         return len(self._gallery)
+
+    @property
+    def models(self) -> str:
+        """The models in words, and what a better detector would gain."""
+        choice = self._choice
+        words = f"detector {choice.detector.name}, recogniser {choice.recogniser.name}"
+        return words + ADVICE if choice.detector.name == "mtcnn" else words
 
     def stats(self) -> GalleryStats:
         """How well the references agree; ``print`` it."""
@@ -81,9 +100,12 @@ class FaceGrab:
         """Takes the references of an ``.npz`` instead of those loaded.
 
         Raises:
-            GalleryError, MissingError, AccessError: it is no reference file.
+            GalleryError, MissingError, AccessError: it is no reference file, or another
+                recogniser's whose pictures are gone.
         """
-        self._gallery = Gallery.load(Path(path))
+        self._gallery = load(
+            Path(path), self._recognition.jitter, self._look, self._choice.recogniser
+        )
 
     def process(
         self,
@@ -109,13 +131,13 @@ class FaceGrab:
             StoreError: the folder holds another run's result.
         """
         sources = find_sources(_listed(source))
-        settings = result_settings(self._recognition, self._process, self._gallery)
+        settings = result_settings(self._choice, self._gallery, self._process)
         with Output(Path(output), settings) as folder:
             sources = _without_extracts(sources, folder)
             run = Run(
                 self._look(),
                 self._gallery,
-                self._recognition.tolerance,
+                self._choice,
                 self._process,
                 folder,
                 watcher or _Nobody(),
@@ -123,12 +145,52 @@ class FaceGrab:
             return run.over(sources)
 
     def _look(self) -> Look:
+        process = self._process
         if self._eyes is None:
             from facegrab.vision.eyes import open_eyes
 
-            exact = self._process.scale in DLIB_SCALES
-            self._eyes = open_eyes(self._process.device, exact=exact)
-        return Look(self._eyes, self._process.scale, self._process.extract_size)
+            self._eyes = open_eyes(
+                self._choice.detector,
+                self._choice.recogniser,
+                process.device,
+                exact=process.scale in DLIB_SCALES,
+                mesh=process.licence != COMMERCIAL,
+            )
+        size = max(each.size_px for each in self._choice.alignments)
+        return Look(self._eyes, Wanted(process.scale, process.min_face, process.max_face, size))
+
+
+def _choice(
+    recognition: RecognitionSettings, process: ProcessSettings, eyes: Eyes | None
+) -> Choice:
+    """The models and alignments that settings name.
+
+    Raises:
+        SettingError: an alignment is unknown or needs points that the licence forbids, or the
+            detector does not see faces as small as wanted.
+        WeightsError: a model is unknown or damaged, or may not be used commercially.
+    """
+    alignments = parse_alignments(process.align, process.extract_size)
+    if eyes is not None:
+        detector, recogniser = eyes.detector_spec, eyes.recogniser.spec
+    else:
+        detector, recogniser = packs.choose(process.models, process.detector, process.recogniser)
+    if process.licence == COMMERCIAL:
+        packs.check_licence([detector, recogniser])
+        require_points68(alignments, "the model may not be used commercially")
+    smallest_px = ceil(detector.smallest_px / UPSAMPLE)
+    if process.min_face != AUTO and int(process.min_face) < smallest_px:
+        raise SettingError(
+            f"the detector {detector.name} finds no face below {smallest_px} px: "
+            f"--min_face {smallest_px} or more, or another --detector"
+        )
+    tolerance = recognition.tolerance
+    return Choice(
+        detector,
+        recogniser,
+        recogniser.tolerance if tolerance == AUTO else float(tolerance),
+        alignments,
+    )
 
 
 def _listed(paths: PathName | Sequence[PathName]) -> list[str]:
@@ -139,12 +201,17 @@ def _listed(paths: PathName | Sequence[PathName]) -> list[str]:
 
 def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
     """The sources less what earlier runs wrote: the output may lie in the folder that is read."""
-    extracts = folder.extracts()
+    written: dict[str, set[str]] = {}
+    for extract in folder.extracts():
+        place, _, name = extract.rpartition("/")
+        written.setdefault(place, set()).add(name)
     kept = []
     for source in sources:
         images = source.images
-        if extracts and images and images[0].parent.samefile(folder.folder):
-            images = tuple(image for image in images if image.name not in extracts)
+        for place, names in written.items():
+            where = folder.folder / place
+            if images and where.is_dir() and images[0].parent.samefile(where):
+                images = tuple(image for image in images if image.name not in names)
         if images or not source.images:
             kept.append(replace(source, images=images))
     if not kept:

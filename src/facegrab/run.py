@@ -6,46 +6,69 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
+from facegrab.extract import Extractor, Planned
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
+from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.people.decide import decide
 from facegrab.people.gallery import Gallery
 from facegrab.scan import Scanned, scan
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.settings import ProcessSettings
+from facegrab.store.files import as_text
 from facegrab.store.index import Rows
 from facegrab.store.naming import Naming
+from facegrab.store.origin import Origin
 from facegrab.store.output import Output
 from facegrab.summary import BLURRED, OTHER_PERSON, Plan, Summary, Watcher
-from facegrab.types import Faces, Frame, Image
-from facegrab.vision.align import extract
+from facegrab.types import Faces, Frame
+from facegrab.vision.alignments import Alignment
 from facegrab.vision.look import Look
 
 logger = logging.getLogger(__name__)
 
-METHOD = 1
+METHOD = 2
 """Counted up when the same settings find other faces than before: a folder holds one method's."""
 _ONLY_SPEED = ("batch_size", "device")
 
 
-def result_settings(
-    recognition: RecognitionSettings, process: ProcessSettings, gallery: Gallery
-) -> dict[str, Any]:
+def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) -> dict[str, Any]:
     """What the content of an output folder depends on."""
     settings: dict[str, Any] = {
         "references": gallery.digest if len(gallery) else "*",
-        "tolerance": float(recognition.tolerance),
+        "tolerance": choice.tolerance,
     }
     settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
+    settings["detector"] = choice.detector.key
+    settings["recogniser"] = choice.recogniser.key
+    settings["align"] = [f"{each.fingerprint} {each.label}" for each in choice.alignments]
     for name in ("blur_threshold", "scale"):  # 10 and 10.0 are the same request
         settings[name] = (
             settings[name] if isinstance(settings[name], str) else float(settings[name])
         )
     return settings | {"method": METHOD}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the settings come down to, once names are looked up.
+
+    Attributes:
+        detector: finds faces.
+        recogniser: tells them apart.
+        tolerance: the largest distance of the same person.
+        alignments: of the extracts, at least one.
+    """
+
+    detector: DetectorSpec
+    recogniser: RecogniserSpec
+    tolerance: float
+    alignments: tuple[Alignment, ...]
 
 
 class Run:
@@ -54,7 +77,7 @@ class Run:
     Args:
         look: finds and describes faces.
         gallery: the references; an empty one matches everybody.
-        tolerance: the largest distance of the same person.
+        choice: models, tolerance and alignments.
         settings: how sources are read and what is written.
         output: where to.
         watcher: is told how it goes.
@@ -64,18 +87,24 @@ class Run:
         self,
         look: Look,
         gallery: Gallery,
-        tolerance: float,
+        choice: Choice,
         settings: ProcessSettings,
         output: Output,
         watcher: Watcher,
     ) -> None:
         self._look = look
         self._gallery = gallery
-        self._tolerance = tolerance
+        self._choice = choice
         self._settings = settings
         self._output = output
         self._watcher = watcher
-        self._summary = Summary()
+        self._extractor = Extractor(choice.alignments, upsample=settings.upsample)
+        self._summary = Summary(
+            licences=[
+                f"{name}: {each.name} ({each.source})"
+                for name, each in sorted(look.eyes.licences.items())
+            ]
+        )
 
     def over(self, sources: Sequence[Source]) -> Summary:
         """Does all sources, one after the other.
@@ -168,44 +197,62 @@ class Run:
         return row, Naming(name, suffix, reader.duration_seconds, reader.frame_count)
 
     def _commit(self, scanned: Scanned, source: Source, row: int, naming: Naming) -> int:
-        """Decides and extracts one batch and commits it; the number of extracts written."""
+        """Decides and extracts one batch and commits it; the number of faces written."""
         faces = scanned.faces
-        decisions = decide(faces.embedding, self._gallery, self._tolerance)
+        decisions = decide(faces.embedding, self._gallery, self._choice.tolerance)
         sharp = faces.sharpness >= self._settings.blur_threshold
         dropped = [
             None if ok and clear else BLURRED if ok else OTHER_PERSON
             for ok, clear in zip(decisions.matched, sharp, strict=True)
         ]
         pictures = [_picture(source, frame) for frame in faces.frame.tolist()]
-        names = [
-            None if why else _name(naming, faces, each, pictures[each])
-            for each, why in enumerate(dropped)
-        ]
         start = time.perf_counter()
-        extracts = self._extracts(scanned.frames, faces, names)
+        wanted = [each for each, why in enumerate(dropped) if not why]
+        planned, none = self._extractor.plan(faces, wanted, partial(_name, naming, faces, pictures))
+        for each, why in none.items():
+            dropped[each] = why
         rows = Rows(
-            row, faces, pictures, decisions.distance, decisions.references_within, names, dropped
+            row,
+            faces,
+            pictures,
+            decisions.distance,
+            decisions.references_within,
+            dropped,
+            [each.entry for each in planned],
         )
-        written = sum(name is not None for name in names)
-        self._output.commit(rows, extracts)
+        origin_of = partial(self._origin, source, rows)
+        self._output.commit(rows, self._extractor.make(planned, faces, scanned.frames, origin_of))
+        written = dropped.count(None)
         summary = self._summary
         summary.add_seconds("extract", time.perf_counter() - start)
         summary.frames_looked_at += len(scanned.frames)
         summary.faces_found += len(faces)
         summary.faces_matched += int(decisions.matched.sum())
         summary.faces_written += written
+        summary.extracts_enlarged += sum(each.entry.native_scale > 1 for each in planned)
         summary.dropped.update(why for why in dropped if why)
         return written
 
-    def _extracts(
-        self, frames: Sequence[Frame], faces: Faces, names: Sequence[str | None]
-    ) -> Iterator[tuple[str, Image]]:
-        image_of = {frame.index: frame.image for frame in frames}
-        size = self._settings.extract_size
-        for each, name in enumerate(names):
-            if name is not None:
-                image = image_of[int(faces.frame[each])]
-                yield name, extract(image, faces.points68[each], size)
+    def _origin(self, source: Source, rows: Rows, planned: Planned) -> Origin:
+        row, faces = planned.entry.row, rows.faces
+        picture = rows.pictures[row]
+        return Origin(
+            source=as_text(source.path.absolute()),
+            frame=int(faces.frame[row]),
+            pts_seconds=float(faces.pts_seconds[row]),
+            picture=None if picture is None else as_text(picture),
+            box=faces.box[row],
+            points5=faces.points5[row],
+            points68=faces.points68[row],
+            matrix=planned.matrix,
+            alignment=planned.alignment.name,
+            size_px=planned.entry.size_px,
+            native_scale=planned.entry.native_scale,
+            detector=self._choice.detector.key,
+            recogniser=self._choice.recogniser.key,
+            distance=float(rows.distance[row]),
+            sharpness=float(faces.sharpness[row]),
+        )
 
     def _plan(self, source: Source, reader: FrameReader) -> Plan:
         feed = self._look.feed(reader.width, reader.height)
@@ -236,8 +283,9 @@ def _picture(source: Source, frame: int) -> Path | None:
     return source.images[frame].absolute() if source.images else None
 
 
-def _name(naming: Naming, faces: Faces, each: int, picture: Path | None) -> str:
+def _name(naming: Naming, faces: Faces, pictures: Sequence[Path | None], each: int) -> str:
     frame, number = int(faces.frame[each]), int(faces.number[each])
+    picture = pictures[each]
     if picture is not None:
         return naming.of_picture(picture.name, frame, number)
     return naming.of_video(float(faces.pts_seconds[each]), frame, number)

@@ -10,11 +10,15 @@ from facegrab.errors import SettingError
 AUTO = "auto"
 FORMATS = ("jpg", "png")
 DEVICES = ("cpu", "cuda")
+COMMERCIAL = "commercial"
+LICENCES = ("any", COMMERCIAL)
 
 BATCH_SIZE = (2, 128)
 SKIP_FRAMES = (0, 1000)
 EXTRACT_SIZE = (32, 1024)
 SCALE = (0.1, 1.0)
+MIN_FACE = (8, 2000)
+MAX_FACE = (8, 20000)
 TOLERANCE = (0.1, 1.0)
 JITTER = (1, 1000)
 BLUR_THRESHOLD = (0.0, 9999.0)
@@ -25,7 +29,8 @@ class RecognitionSettings:
     """How faces are compared.
 
     Args:
-        tolerance: the distance that still counts as the same person, .1 to 1.
+        tolerance: the distance that still counts as the same person, .1 to 1, or ``"auto"``: the
+            recogniser's own, at which about one stranger in 1000 is accepted.
         jitter: resamples averaged into each reference's embedding, 1 to 1000; 1 is the plain crop.
             On 10 x 10 photographs of LFW, 5 instead of 1 raises the true pairs accepted at a false
             accept rate of .001 from 96.9 to 97.7 %; more than 5 gains nothing.
@@ -34,11 +39,12 @@ class RecognitionSettings:
         SettingError: a value is out of range.
     """
 
-    tolerance: float = 0.6
+    tolerance: float | str = AUTO
     jitter: int = 5
 
     def __post_init__(self) -> None:
-        _check_number("tolerance", self.tolerance, TOLERANCE)
+        if self.tolerance != AUTO:
+            _check_number("tolerance", self.tolerance, TOLERANCE, f', or "{AUTO}"')
         _check_whole("jitter", self.jitter, JITTER)
 
 
@@ -50,10 +56,21 @@ class ProcessSettings:
         batch_size: frames that go through together, at most; 2 to 128.
         skip_frames: frames passed over after each one looked at, 0 to 1000.
         extract_size: side of the written squares in pixels, 32 to 1024.
-        scale: detection looks at the frame enlarged by 2 x scale, .1 to 1, or ``"auto"``.
+        scale: detection looks at the frame enlarged by 2 x scale, .1 to 1, or ``"auto"``: as
+            min_face says.
+        min_face: side of the smallest face to look for in source pixels, 8 to 2000, or ``"auto"``:
+            a quarter of extract_size, whose extract is enlarged about twice.
+        max_face: side of the largest face to look for in source pixels, or None.
+        models: name of a pack: a detector with a recogniser; ``"auto"`` is the best one installed.
+        detector: name of a detector or path of an ``.onnx``; ``"auto"`` is that of the pack.
+        recogniser: the same of a recogniser.
+        align: names of alignments, ``name:size`` for another size than extract_size, or paths of
+            templates (``.json``); one image is written for each.
+        upsample: also write extracts that enlarge the face.
         blur_threshold: variance of the Laplacian below which an extract is dropped, 0 to 9999.
         format: ``"jpg"`` (quality 95, 4:4:4) or ``"png"``.
         device: ``"cpu"`` or ``"cuda"``.
+        licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
 
     Raises:
         SettingError: a value is out of range.
@@ -66,6 +83,14 @@ class ProcessSettings:
     blur_threshold: float = 10.0
     format: str = "jpg"
     device: str = "cpu"
+    min_face: int | str = AUTO
+    max_face: int | None = None
+    models: str = AUTO
+    detector: str = AUTO
+    recogniser: str = AUTO
+    align: tuple[str, ...] = ("mean-face",)
+    upsample: bool = True
+    licence: str = "any"
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)
@@ -73,14 +98,31 @@ class ProcessSettings:
         _check_whole("extract_size", self.extract_size, EXTRACT_SIZE)
         if self.scale != AUTO:
             _check_number("scale", self.scale, SCALE, f', or "{AUTO}"')
+        self._check_faces()
         _check_number("blur_threshold", self.blur_threshold, BLUR_THRESHOLD)
         _check_choice("format", self.format, FORMATS)
         _check_choice("device", self.device, DEVICES)
+        _check_choice("licence", self.licence, LICENCES)
+        if isinstance(self.align, str) or not self.align:
+            raise SettingError(f"align is a tuple of alignments, not {self.align!r}")
+
+    def _check_faces(self) -> None:
+        if self.min_face != AUTO:
+            _check_whole("min_face", self.min_face, MIN_FACE, f', or "{AUTO}"')
+        if self.max_face is not None:
+            _check_whole("max_face", self.max_face, MAX_FACE)
+        if AUTO not in (self.scale, self.min_face):
+            raise SettingError("scale and min_face say the same in two ways: give one of them")
+        smallest = 0 if self.min_face == AUTO else int(self.min_face)
+        if self.max_face is not None and self.max_face < smallest:
+            raise SettingError(f"max_face {self.max_face} is less than min_face {smallest}")
 
 
-def _check_whole(name: str, value: Any, span: tuple[int, int]) -> None:
+def _check_whole(name: str, value: Any, span: tuple[int, int], more: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not span[0] <= value <= span[1]:
-        raise SettingError(f"{name} is a whole number from {span[0]} to {span[1]}, not {value!r}")
+        raise SettingError(
+            f"{name} is a whole number from {span[0]} to {span[1]}{more}, not {value!r}"
+        )
 
 
 def _check_number(name: str, value: Any, span: tuple[float, float], more: str = "") -> None:

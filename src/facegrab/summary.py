@@ -11,6 +11,10 @@ OTHER_PERSON = "other person"
 """Reason for not writing a face: it is farther from the references than the tolerance."""
 BLURRED = "blurred"
 """Reason for not writing a face: its extract is less sharp than the blur threshold."""
+ENLARGED = "enlarged"
+"""Reason for not writing a face: each of its extracts would enlarge it, and upsample is off."""
+NO_POSE = "no pose"
+"""Reason for not writing a face: its points say nothing of how it is turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,11 @@ class Summary:
         frames_damaged: frames that could not be decoded and were passed over.
         faces_found: faces seen.
         faces_matched: faces of the person asked for.
-        faces_written: extracts written.
+        faces_written: faces of which at least one extract was written.
+        extracts_enlarged: extracts written in which the face is larger than in its source.
         dropped: faces that were not written, by reason.
         seconds: time spent, by stage, and in "all"; stages overlap.
+        licences: of the weights that were used, a line each.
         warnings: one line each.
         failed: (path, why) of each source that could not be read.
         interrupted: stopped by Ctrl-C; what was done until then is kept.
@@ -62,8 +68,10 @@ class Summary:
     faces_found: int = 0
     faces_matched: int = 0
     faces_written: int = 0
+    extracts_enlarged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    licences: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     interrupted: bool = False

@@ -15,9 +15,6 @@ Image: TypeAlias = NDArray[np.uint8]
 FloatArray: TypeAlias = NDArray[np.float32]
 IntArray: TypeAlias = NDArray[np.int64]
 
-EMBEDDING_LENGTH = 128
-"""Length of the embedding of dlib's recogniser."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -52,17 +49,34 @@ class Detections:
         box: float32 (N, 4), x0 y0 x1 y1, the corner pixels themselves (both inclusive, as dlib's
             rectangles), best score first. A box may reach over the edge of the image.
         score: float32 (N,).
+        points5: float32 (N, 5, 2), x y of the centres of the eyes, the tip of the nose and the
+            corners of the mouth, the picture's left one of two first; NaN where a detector finds
+            boxes only.
     """
 
     box: FloatArray
     score: FloatArray
+    points5: FloatArray
 
     def __post_init__(self) -> None:
-        if self.box.shape != (len(self.score), 4):
-            raise ValueError(f"boxes {self.box.shape} do not fit {len(self.score)} scores")
+        count = len(self.score)
+        if self.box.shape != (count, 4) or self.points5.shape != (count, 5, 2):
+            raise ValueError(
+                f"boxes {self.box.shape} and points {self.points5.shape} do not fit {count} scores"
+            )
 
     def __len__(self) -> int:
         return len(self.score)
+
+    @classmethod
+    def without_points(cls, box: FloatArray, score: FloatArray) -> Detections:
+        """What a detector of boxes found."""
+        return cls(box, score, np.full((len(score), 5, 2), np.nan, np.float32))
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No face."""
+        return cls.without_points(np.empty((0, 4), np.float32), np.empty(0, np.float32))
 
 
 _ROW_SHAPES: dict[str, tuple[tuple[int, ...], type[Any]]] = {
@@ -73,7 +87,6 @@ _ROW_SHAPES: dict[str, tuple[tuple[int, ...], type[Any]]] = {
     "score": ((), np.float32),
     "points5": ((5, 2), np.float32),
     "points68": ((68, 2), np.float32),
-    "embedding": ((EMBEDDING_LENGTH,), np.float32),
     "sharpness": ((), np.float32),
 }
 
@@ -88,9 +101,11 @@ class Faces:
         pts_seconds: float64 (N,), time of the frame since the source's first frame.
         box: float32 (N, 4), x0 y0 x1 y1 in pixels of the full frame, corner pixels inclusive.
         score: float32 (N,), the detector's score.
-        points5: float32 (N, 5, 2), x y of dlib's 5 points in the full frame.
-        points68: float32 (N, 68, 2), x y of the 68 points of the iBUG 300-W scheme.
-        embedding: float32 (N, 128), Euclidean metric; values are exactly representable in float16.
+        points5: float32 (N, 5, 2), x y in the full frame: see Detections.
+        points68: float32 (N, 68, 2), x y of the 68 points of the iBUG 300-W scheme; NaN where the
+            68-point model is not used.
+        embedding: float32 (N, D); the recogniser says how two are compared. Values are exactly
+            representable in float16.
         sharpness: float32 (N,), variance of the Laplacian of the aligned face, not enlarged.
     """
 
@@ -112,6 +127,10 @@ class Faces:
                     f"{name} is {array.dtype} {array.shape}, "
                     f"not {np.dtype(dtype)} {(len(self.frame), *row)}"
                 )
+        if self.embedding.ndim != 2 or len(self.embedding) != len(self.frame):
+            raise ValueError(f"{self.embedding.shape} embeddings of {len(self.frame)} faces")
+        if self.embedding.dtype != np.float32:
+            raise ValueError(f"embedding is {self.embedding.dtype}, not float32")
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -130,12 +149,16 @@ class Faces:
         return Faces(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     @classmethod
-    def empty(cls) -> Faces:
+    def empty(cls, embedding_length: int = 0) -> Faces:
         """No faces."""
-        return cls(**{name: np.empty((0, *row), t) for name, (row, t) in _ROW_SHAPES.items()})
+        columns = {name: np.empty((0, *row), dtype) for name, (row, dtype) in _ROW_SHAPES.items()}
+        return cls(**columns, embedding=np.empty((0, embedding_length), np.float32))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Faces]) -> Faces:
         """All rows of all parts, in order."""
-        parts = [cls.empty(), *parts]
-        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in _ROW_SHAPES})
+        if not parts:
+            return cls.empty()
+        return cls(
+            **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.people.gallery import Gallery, distances
+from facegrab.people.gallery import Gallery
 from facegrab.types import FloatArray, IntArray
 
 NEAREST = 3
@@ -39,7 +39,7 @@ def decide(embedding: FloatArray, gallery: Gallery, tolerance: float) -> Decisio
     """Compares faces with references.
 
     Args:
-        embedding: float32 (N, 128).
+        embedding: float32 (N, D), of the gallery's recogniser.
         gallery: the references; an empty one matches every face.
         tolerance: the largest distance of the same person.
     """
@@ -48,7 +48,7 @@ def decide(embedding: FloatArray, gallery: Gallery, tolerance: float) -> Decisio
         return Decisions(
             np.full(count, np.nan, np.float32), np.zeros(count, np.int64), np.ones(count, np.bool_)
         )
-    each = np.sort(distances(embedding, gallery.embedding), axis=1)
+    each = np.sort(gallery.distances(embedding), axis=1)
     distance = each[:, :NEAREST].mean(axis=1)
     within = (each <= tolerance).sum(axis=1, dtype=np.int64)
     return Decisions(distance, within, distance <= tolerance)

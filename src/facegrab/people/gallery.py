@@ -7,15 +7,18 @@ import math
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from facegrab.errors import AccessError, GalleryError, MissingError
+from facegrab.models.details import EMBEDDING_LENGTH
+from facegrab.models.specs import Metric, RecogniserSpec
 from facegrab.store.files import atomic
-from facegrab.types import EMBEDDING_LENGTH, FloatArray
+from facegrab.types import FloatArray
 
 LARGEST_FILE_BYTES = 64 * 2**20
 """More than 100 000 references: a file that claims more is no reference file."""
@@ -36,7 +39,13 @@ _HEADER = re.compile(
     rb"'shape': \((?:(\d{1,9})L?,?)?(?: (\d{1,9})L?)?\),? *\}\s*"
 )
 
-_EMBEDDINGS, _NAMES = "embeddings", "names"
+_EMBEDDINGS, _NAMES, _HASHES = "embeddings", "names", "hashes"
+_RECOGNISER, _METRIC = "recogniser", "metric"
+_METRICS: dict[str, Metric] = {"euclidean": "euclidean", "cosine": "cosine"}
+_DLIB = "dlib"
+"""The recogniser of files that name none."""
+_LENGTHS = range(16, 4097)
+"""Of embeddings: the usual ones have 128 or 512 numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,28 +53,47 @@ class Gallery:
     """References of one person.
 
     Attributes:
-        embedding: float32 (R, 128).
+        embedding: float32 (R, D).
         names: (R,), the file each came from.
+        hashes: (R,), SHA-256 of that file in hexadecimal, or "" where it is not known.
+        recogniser: key of the recogniser that made them.
+        metric: how two embeddings are compared.
     """
 
     embedding: FloatArray
     names: tuple[str, ...]
+    hashes: tuple[str, ...] = ()
+    recogniser: str = _DLIB
+    metric: Metric = "euclidean"
 
     def __post_init__(self) -> None:
-        if self.embedding.shape != (len(self.names), EMBEDDING_LENGTH):
-            raise ValueError(f"{self.embedding.shape} embeddings, {len(self.names)} names")
+        if not self.hashes:
+            object.__setattr__(self, "hashes", ("",) * len(self.names))
+        if not len(self.embedding) == len(self.names) == len(self.hashes):
+            raise ValueError(
+                f"{self.embedding.shape} embeddings, {len(self.names)} names, "
+                f"{len(self.hashes)} hashes"
+            )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __add__(self, other: Gallery) -> Gallery:
+        if self.recogniser != other.recogniser:
+            raise ValueError(f"references of {self.recogniser} and {other.recogniser}")
         embedding = np.concatenate([self.embedding, other.embedding])
-        return Gallery(embedding, self.names + other.names)
+        return replace(
+            self,
+            embedding=embedding,
+            names=self.names + other.names,
+            hashes=self.hashes + other.hashes,
+        )
 
     @classmethod
-    def empty(cls) -> Gallery:
+    def empty(cls, spec: RecogniserSpec) -> Gallery:
         """No references."""
-        return cls(np.empty((0, EMBEDDING_LENGTH), np.float32), ())
+        none = np.empty((0, spec.length), np.float32)
+        return cls(none, (), (), spec.key, spec.metric)
 
     @property
     def digest(self) -> str:
@@ -83,7 +111,13 @@ class Gallery:
         if not len(self):
             raise GalleryError("no references to save: * stands for every face")
         with atomic(path) as part, part.open("wb") as file:
-            arrays = {_EMBEDDINGS: self.embedding, _NAMES: np.array(self.names, np.str_)}
+            arrays = {
+                _EMBEDDINGS: self.embedding,
+                _NAMES: np.array(self.names, np.str_),
+                _HASHES: np.array(self.hashes, np.str_),
+                _RECOGNISER: np.array([self.recogniser], np.str_),
+                _METRIC: np.array([self.metric], np.str_),
+            }
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod
@@ -112,16 +146,22 @@ class Gallery:
         ) as error:
             raise GalleryError(f"{path} is no reference file: {error}") from error
 
+    def distances(self, embedding: FloatArray) -> FloatArray:
+        """Distances, float32 (N, R), of embeddings (N, D) from the references."""
+        return distances(embedding, self.embedding, self.metric)
+
     def stats(self) -> GalleryStats:
         """How well the references agree."""
         count = len(self)
         if count < 2:
             return GalleryStats(count, float("nan"), float("nan"), ())
         others = ~np.eye(count, dtype=bool)
-        pairs = distances(self.embedding, self.embedding)[others]
+        pairs = self.distances(self.embedding)[others]
         median = np.median(pairs.reshape(count, count - 1), axis=1)
         worst_first = np.argsort(-median, kind="stable").tolist()
-        odd = [row for row in worst_first if median[row] > OUTLIER_FACTOR * np.median(median)]
+        # A cosine distance grows with the square of the Euclidean one.
+        factor = OUTLIER_FACTOR if self.metric == "euclidean" else OUTLIER_FACTOR**2
+        odd = [row for row in worst_first if median[row] > factor * np.median(median)]
         return GalleryStats(
             count,
             float(pairs.mean()),
@@ -159,10 +199,23 @@ class GalleryStats:
         return "\n".join(lines)
 
 
-def distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Euclidean distances, float32 (A, B), of embeddings (A, 128) and (B, 128)."""
+def distances(a: FloatArray, b: FloatArray, metric: Metric = "euclidean") -> FloatArray:
+    """Distances, float32 (A, B), of embeddings (A, D) and (B, D).
+
+    Args:
+        a: embeddings.
+        b: embeddings.
+        metric: ``"euclidean"``, or ``"cosine"``: 1 - the cosine of the angle, 0 to 2.
+    """
+    if metric == "cosine":
+        return np.asarray(1 - _unit(a) @ _unit(b).T, np.float32)
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     return np.asarray(np.sqrt(squares.clip(min=0)), np.float32)
+
+
+def _unit(embedding: FloatArray) -> FloatArray:
+    length = np.linalg.norm(embedding, axis=1, keepdims=True)
+    return np.asarray(embedding / np.maximum(length, np.finfo(np.float32).tiny), np.float32)
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> Gallery:
@@ -175,41 +228,57 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Gallery:
     if sum(member.file_size for member in members) > LARGEST_FILE_BYTES:
         raise ValueError("it is too large")
     keys = [member.filename.removesuffix(".npy") for member in members]
-    names: tuple[str, ...] = ()
     if _EMBEDDINGS in keys:
-        embedding = _read_vectors(archive, f"{_EMBEDDINGS}.npy")
-        names = _read_names(archive) if _NAMES in keys else ()
+        gallery = _read_ours(archive, keys)
     else:
-        embedding = np.concatenate([_read_vectors(archive, f"{key}.npy") for key in keys])
-    names = names or tuple(f"{path.name}#{row}" for row in range(len(embedding)))
-    if not len(embedding):
+        vectors = [_read_vectors(archive, key) for key in keys]
+        gallery = Gallery(np.concatenate(vectors), ("",) * sum(map(len, vectors)))
+    if not len(gallery):
         raise ValueError("it holds no references")
-    if len(names) != len(embedding):
-        raise ValueError(f"it holds {len(names)} names for {len(embedding)} references")
-    return Gallery(embedding, names)
+    names = [name or f"{path.name}#{row}" for row, name in enumerate(gallery.names)]
+    return replace(gallery, names=tuple(names))
 
 
-def _read_vectors(archive: zipfile.ZipFile, member: str) -> FloatArray:
+def _read_ours(archive: zipfile.ZipFile, keys: Sequence[str]) -> Gallery:
+    (recogniser,) = _read_texts(archive, _RECOGNISER) if _RECOGNISER in keys else (_DLIB,)
+    (metric,) = _read_texts(archive, _METRIC) if _METRIC in keys else ("euclidean",)
+    if metric not in _METRICS:
+        raise ValueError(f"it compares by {metric!r}, which is not known")
+    lengths = range(EMBEDDING_LENGTH, EMBEDDING_LENGTH + 1) if recogniser == _DLIB else _LENGTHS
+    embedding = _read_vectors(archive, _EMBEDDINGS, lengths)
+    columns = []
+    for key in (_NAMES, _HASHES):
+        column = _read_texts(archive, key) if key in keys else ()
+        if len(column or embedding) != len(embedding):
+            raise ValueError(f"it holds {len(column)} {key} for {len(embedding)} references")
+        columns.append(column or ("",) * len(embedding))
+    return Gallery(embedding, columns[0], columns[1], recogniser, _METRICS[metric])
+
+
+def _read_vectors(
+    archive: zipfile.ZipFile,
+    key: str,
+    lengths: Container[int] = range(EMBEDDING_LENGTH, EMBEDDING_LENGTH + 1),
+) -> FloatArray:
+    member = f"{key}.npy"
     with archive.open(member) as file:
         shape, dtype = _header(file)
-        if shape[-1:] != (EMBEDDING_LENGTH,) or dtype.kind != "f":
-            raise ValueError(
-                f"{member} is {dtype} {shape}, not numbers of shape ({EMBEDDING_LENGTH},)"
-            )
+        if not shape or shape[-1] not in lengths or dtype.kind != "f":
+            raise ValueError(f"{member} is {dtype} {shape}, which is no embedding")
         values = np.frombuffer(file.read(LARGEST_FILE_BYTES), dtype)
     if len(values) != math.prod(shape):
         raise ValueError(f"{member} is cut short")
     # The largest that float16 holds: an embedding's values are far below 1.
     if not (np.abs(values) <= np.finfo(np.float16).max).all():
         raise ValueError(f"{member} holds what is no embedding")
-    return values.astype(np.float32).reshape(-1, EMBEDDING_LENGTH)
+    return values.astype(np.float32).reshape(-1, shape[-1])
 
 
-def _read_names(archive: zipfile.ZipFile) -> tuple[str, ...]:
-    with archive.open(f"{_NAMES}.npy") as file:
+def _read_texts(archive: zipfile.ZipFile, key: str) -> tuple[str, ...]:
+    with archive.open(f"{key}.npy") as file:
         shape, dtype = _header(file)
         if len(shape) != 1 or dtype.kind != "U":
-            raise ValueError(f"its names are {dtype} {shape}")
+            raise ValueError(f"its {key} are {dtype} {shape}")
         return tuple(str(name) for name in np.frombuffer(file.read(LARGEST_FILE_BYTES), dtype))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ import numpy as np
 from facegrab.errors import GalleryError, MediaError
 from facegrab.media.images import read_image
 from facegrab.media.source import find_sources
-from facegrab.people.gallery import Gallery, distances
-from facegrab.settings import RecognitionSettings
+from facegrab.models.specs import RecogniserSpec
+from facegrab.people.gallery import Gallery
 from facegrab.vision.look import Look
 
 EVERYBODY = "*"
@@ -29,7 +31,8 @@ def collect(
     references: Sequence[str | Path],
     jitter: int,
     look: Callable[[], Look],
-    tolerance: float = RecognitionSettings().tolerance,
+    spec: RecogniserSpec,
+    tolerance: float,
 ) -> Gallery:
     """The gallery of one person. A warning names references that may show somebody else.
 
@@ -37,6 +40,7 @@ def collect(
         references: images, folders of images and ``.npz`` files, or just ``"*"`` for every face.
         jitter: resamples a picture.
         look: makes the look; it is called only if a picture has to be encoded.
+        spec: of the recogniser that the look has.
         tolerance: the largest distance of the same person.
 
     Returns:
@@ -52,16 +56,15 @@ def collect(
     if EVERYBODY in names:
         if len(names) > 1:
             raise GalleryError("* stands for every face: give it alone or leave it out")
-        return Gallery.empty()
-    gallery = Gallery.empty()
-    eyes: Look | None = None
+        return Gallery.empty(spec)
+    gallery = Gallery.empty(spec)
+    look = cache(look)
     for name in names:
         if name.lower().endswith(".npz"):
-            gallery += Gallery.load(Path(name))
+            gallery += load(Path(name), jitter, look, spec)
             continue
         for picture in _pictures(name):
-            eyes = eyes or look()
-            gallery += _encode(picture, jitter, eyes, named=picture == Path(name))
+            gallery += _encode(picture, jitter, look(), named=picture == Path(name))
     if not len(gallery):
         raise GalleryError(
             f"no face found in {', '.join(names)}: give a sharp picture of one face, "
@@ -83,19 +86,60 @@ def _pictures(name: str) -> list[Path]:
     return pictures
 
 
+def load(path: Path, jitter: int, look: Callable[[], Look], spec: RecogniserSpec) -> Gallery:
+    """The references of an ``.npz``; those of another recogniser are made anew from the pictures.
+
+    Raises:
+        GalleryError: it is no reference file, or it is another recogniser's and a picture that it
+            was made from is missing or no longer the same.
+        MissingError, AccessError: it is not there or may not be read.
+    """
+    saved = Gallery.load(path)
+    if saved.recogniser == spec.key:
+        return saved
+    pictures = [Path(name) for name in saved.names]
+    gone = sum(
+        not hashed or _hash(picture) != hashed
+        for picture, hashed in zip(pictures, saved.hashes, strict=True)
+    )
+    if gone:
+        raise GalleryError(
+            f"{path} holds references of the recogniser {saved.recogniser}, this run's is "
+            f"{spec.key}, and {gone} of the {len(saved)} pictures it was made from are not there "
+            f"as they were: give the pictures with -r, or --recogniser {saved.recogniser}"
+        )
+    logger.info("%s is of the recogniser %s: encoding its pictures anew", path, saved.recogniser)
+    gallery = Gallery.empty(spec)
+    for picture in pictures:
+        gallery += _encode(picture, jitter, look(), named=False)
+    return gallery
+
+
+def _hash(picture: Path) -> str:
+    """SHA-256 of a file's content, "" if it cannot be read."""
+    try:
+        with picture.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def _encode(picture: Path, jitter: int, look: Look, *, named: bool) -> Gallery:
+    spec = look.eyes.recogniser.spec
     try:
         embedding, faces = look.reference(read_image(picture), jitter)
     except MediaError as error:
         if named:
             raise
         logger.warning("reference passed over: %s", error)
-        return Gallery.empty()
+        return Gallery.empty(spec)
     if faces == 0:
         logger.warning("reference passed over: no face found in %s", picture)
-    elif faces > 1:
+        return Gallery.empty(spec)
+    if faces > 1:
         logger.warning("%s shows %d faces: using the largest", picture, faces)
-    return Gallery(embedding, (str(picture),) * len(embedding))
+    name = str(picture.absolute())
+    return Gallery(embedding, (name,), (_hash(picture),), spec.key, spec.metric)
 
 
 def _warn_of_strangers(gallery: Gallery, tolerance: float) -> None:
@@ -132,7 +176,7 @@ def _strangers(gallery: Gallery, tolerance: float) -> list[tuple[str, float]]:
     and 20 %: two of the ten people have an odd picture, .52 and .60 from their others.
     """
     count = len(gallery)
-    pairs = distances(gallery.embedding, gallery.embedding)[~np.eye(count, dtype=bool)]
+    pairs = gallery.distances(gallery.embedding)[~np.eye(count, dtype=bool)]
     others = pairs.reshape(count, count - 1)
     median = np.median(others, axis=1)
     far = (others > tolerance).sum(axis=1) * 2 > count - 1

@@ -1,0 +1,94 @@
+"""Extracting: the chosen faces of a batch, each warped straight from its full-resolution frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from facegrab.store.index import Extract
+from facegrab.store.origin import Origin
+from facegrab.summary import ENLARGED, NO_POSE
+from facegrab.types import Faces, Frame, Image
+from facegrab.vision.align import Matrix, warp
+from facegrab.vision.alignments import Alignment, native_scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """An extract that will be made.
+
+    Attributes:
+        entry: what the index will say of it.
+        matrix: from the full frame to the extract.
+        alignment: how the face is placed.
+    """
+
+    entry: Extract
+    matrix: Matrix
+    alignment: Alignment
+
+
+class Extractor:
+    """Makes the extracts of a run, of all its alignments in one go.
+
+    Args:
+        alignments: at least one; of several, each has a folder of its own, called by its label.
+        upsample: also make extracts that enlarge the face.
+    """
+
+    def __init__(self, alignments: Sequence[Alignment], *, upsample: bool) -> None:
+        self._alignments = alignments
+        self._upsample = upsample
+
+    def plan(
+        self, faces: Faces, rows: Sequence[int], name_of: Callable[[int], str]
+    ) -> tuple[list[Planned], dict[int, str]]:
+        """What to make of some faces.
+
+        Args:
+            faces: of a batch.
+            rows: those to extract.
+            name_of: from a row to the name of its file.
+
+        Returns:
+            the extracts, a row's together; why there is none of a row that has none.
+        """
+        planned: list[Planned] = []
+        none: dict[int, str] = {}
+        for row in rows:
+            made, reason = self._of_face(faces, row, name_of(row))
+            planned += made
+            if not made:
+                none[row] = reason
+        return planned, none
+
+    def _of_face(self, faces: Faces, row: int, name: str) -> tuple[list[Planned], str]:
+        made: list[Planned] = []
+        reason = NO_POSE
+        for alignment in self._alignments:
+            try:
+                matrix = alignment.matrix(faces.box[row], faces.points5[row], faces.points68[row])
+            except ValueError:  # points that coincide
+                continue
+            scale = native_scale(matrix)
+            if scale > 1 and not self._upsample:
+                reason = ENLARGED
+                continue
+            folder = f"{alignment.label}/" if len(self._alignments) > 1 else ""
+            entry = Extract(row, alignment.label, folder + name, alignment.size_px, scale)
+            made.append(Planned(entry, matrix, alignment))
+        return made, reason
+
+    def make(
+        self,
+        planned: Sequence[Planned],
+        faces: Faces,
+        frames: Sequence[Frame],
+        origin_of: Callable[[Planned], Origin],
+    ) -> Iterator[tuple[str, Image, Origin]]:
+        """The extracts one by one: path below the output folder, RGB image, where it is from."""
+        image_of = {frame.index: frame.image for frame in frames}
+        for each in planned:
+            image = image_of[int(faces.frame[each.entry.row])]
+            extract = warp(image, each.matrix, each.alignment.size_px)
+            yield each.entry.file, extract, origin_of(each)
