@@ -36,6 +36,8 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -m venv .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(RUN) -m facegrab models get yunet --timeout 10 \
+	|| echo "That is no harm: FaceGrab works with the detector that comes with it, mtcnn."
 	@touch $(READY)
 
 # The newest versions that pyproject.toml admits, for every platform and Python.

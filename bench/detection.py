@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.media import Setup, media
+from bench.media import Setup, media, shared_weights
 from bench.table import Row, UnmeasurableError
 from bench.truth import found_count
 from facegrab.media.images import read_image
@@ -68,10 +68,10 @@ def shared_yunet() -> DetectorSpec:
     Raises:
         UnmeasurableError: it is not there.
     """
-    graph = media().parent / "weights" / "yunet" / "yunet_s_640_640.onnx"
+    graph = shared_weights("yunet", "yunet_s_640_640.onnx")
     spec = KNOWN["yunet"]
-    if not graph.is_file() or content_hash(graph) != spec.sha256:
-        raise UnmeasurableError(f"no {graph}")
+    if content_hash(graph) != spec.sha256:
+        raise UnmeasurableError(f"{graph} is another YuNet")
     assert isinstance(spec, DetectorSpec)
     return replace(spec, graph=graph)
 

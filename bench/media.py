@@ -43,6 +43,14 @@ def media(*parts: str) -> Path:
     return path
 
 
+def shared_weights(*parts: str) -> Path:
+    """A file of the weights that lie beside the shared media."""
+    path = media().parent.joinpath("weights", *parts)
+    if not path.exists():
+        raise UnmeasurableError(f"no {path}")
+    return path
+
+
 def cache() -> Path:
     """The folder for clips that the bench makes; made if missing."""
     folder = cache_folder() / "bench"

@@ -163,7 +163,6 @@ def painted_eyes(spec: RecogniserSpec = HUE) -> Eyes:
         points=PointFinder(corners, mesh),
         recogniser=HueRecogniser(corners, spec),
         detector_spec=PAINTED,
-        licences={"detector painted": FREE, "recogniser dlib": FREE},
     )
 
 

@@ -295,7 +295,7 @@ class TestRun:
         out = capsys.readouterr().out
         assert "\x1b" not in out
         assert "\r" not in out
-        assert len(out.splitlines()) <= 6
+        assert len(out.splitlines()) <= 7
 
     def test_everybody(
         self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

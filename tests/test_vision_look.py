@@ -128,7 +128,6 @@ def look(boxes: dict[int, list[list[int]]], wanted: Wanted = HALF) -> Look:
         PointFinder(corners, Layout(points68)),
         ResnetRecogniser(MeanNet(), corners, HUE),
         PAINTED,
-        {},
     )
     return Look(eyes, wanted)
 

@@ -18,6 +18,7 @@ from facegrab.run import Choice, Run, result_settings
 from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Plan, Summary, Watcher
+from facegrab.vision import eyes as opening
 from facegrab.vision.alignments import parse_alignments, require_points68
 from facegrab.vision.feed import DLIB_SCALES, UPSAMPLE, Wanted
 from facegrab.vision.look import Eyes, Look
@@ -147,17 +148,15 @@ class FaceGrab:
     def _look(self) -> Look:
         process = self._process
         if self._eyes is None:
-            from facegrab.vision.eyes import open_eyes
-
-            self._eyes = open_eyes(
+            self._eyes = opening.open_eyes(
                 self._choice.detector,
                 self._choice.recogniser,
                 process.device,
                 exact=process.scale in DLIB_SCALES,
                 mesh=process.licence != COMMERCIAL,
             )
-        size = max(each.size_px for each in self._choice.alignments)
-        return Look(self._eyes, Wanted(process.scale, process.min_face, process.max_face, size))
+        wanted = Wanted(process.scale, process.min_face, process.max_face, process.extract_size)
+        return Look(self._eyes, wanted)
 
 
 def _choice(
@@ -190,6 +189,12 @@ def _choice(
         recogniser,
         recogniser.tolerance if tolerance == AUTO else float(tolerance),
         alignments,
+        tuple(
+            f"{name}: {each.name}"
+            for name, each in opening.licences(
+                detector, recogniser, mesh=process.licence != COMMERCIAL
+            ).items()
+        ),
     )
 
 

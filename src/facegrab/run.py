@@ -46,6 +46,7 @@ def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) 
     settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
     settings["detector"] = choice.detector.key
     settings["recogniser"] = choice.recogniser.key
+    settings["licences"] = list(choice.licences)
     settings["align"] = [f"{each.fingerprint} {each.label}" for each in choice.alignments]
     for name in ("blur_threshold", "scale"):  # 10 and 10.0 are the same request
         settings[name] = (
@@ -63,12 +64,14 @@ class Choice:
         recogniser: tells them apart.
         tolerance: the largest distance of the same person.
         alignments: of the extracts, at least one.
+        licences: of all weights in use, a line each.
     """
 
     detector: DetectorSpec
     recogniser: RecogniserSpec
     tolerance: float
     alignments: tuple[Alignment, ...]
+    licences: tuple[str, ...]
 
 
 class Run:
@@ -99,12 +102,7 @@ class Run:
         self._output = output
         self._watcher = watcher
         self._extractor = Extractor(choice.alignments, upsample=settings.upsample)
-        self._summary = Summary(
-            licences=[
-                f"{name}: {each.name} ({each.source})"
-                for name, each in sorted(look.eyes.licences.items())
-            ]
-        )
+        self._summary = Summary(licences=list(choice.licences))
 
     def over(self, sources: Sequence[Source]) -> Summary:
         """Does all sources, one after the other.

@@ -96,7 +96,7 @@ def _graph(shape: Shape, weights: Sequence[Wide]) -> bytes:
     layers[0] = _from_bytes(layers[0])
     rest = weights[3 * count :]
     graph = _Graph()
-    value = _Value(INPUT, np.ones(COLOURS))
+    value = _Value(INPUT, np.eye(COLOURS))
     *stages, last = zip(layers, shape.pools, strict=True)
     for layer, pool in stages:
         value = graph.stage(value, layer, pool)
@@ -119,10 +119,16 @@ class _Layer(NamedTuple):
 
 
 class _Value(NamedTuple):
-    """A tensor of the graph: its name, and for each of its channels whether it is negated."""
+    """A tensor of the graph.
+
+    Attributes:
+        name: in the graph.
+        reading: (channels of the network, channels of the graph): where each of the network's
+            channels lies, as 1, or -1 for a negated one.
+    """
 
     name: str
-    sign: Wide
+    reading: Wide
 
 
 def _convolution(weights: Sequence[Wide]) -> _Layer:
@@ -151,16 +157,40 @@ def _heads(arrays: Sequence[Wide]) -> tuple[Wide, Wide]:
     return weight, np.concatenate([class_bias[1:] - class_bias[:1], *other_biases])
 
 
-def _blocked(layer: _Layer, sign: Wide) -> _Layer:
-    """The same convolution for channels of these signs, with filters of zeros up to whole blocks.
+def _blocked(layer: _Layer, reading: Wide) -> _Layer:
+    """The same convolution on channels of the graph, with filters of zeros up to whole blocks."""
+    more = (0, -len(layer.bias) % BLOCK)
+    weight = np.pad(layer.weight, (more, (0, 0), (0, 0), (0, 0)))
+    weight = np.einsum("fcij,cg->fgij", weight, reading)
+    return _Layer(weight, np.pad(layer.bias, more), np.pad(layer.slope, more))
 
-    Channels that the layer does not have are others' zeros.
+
+def _behind_pool(slope: Wide, channels: int) -> tuple[Wide, Wide, Wide]:
+    """A PReLU of maxima, as ``line x + relu(rectified x)``.
+
+    For a slope a <= 1, prelu(v) is max(v, a v); its maximum over a window is max(p, q) = q + relu(p
+    - q), of p, the maximum of v, and q, that of a v. For a >= 0, q is a p. For a < 0, it is a
+    channel of its own, in the room that there is up to a whole block, and the result takes its
+    place. For a > 1, prelu(p) is min(p, a p) = -(relu((1 - a) p) - p): this channel goes on
+    negated.
+
+    Args:
+        slope: of each filter.
+        channels: p of all filters, q of those that fall, and zeros.
+
+    Returns:
+        line (channels,), rectified (channels, channels) and where the results lie, as in _Value.
     """
-    filters, channels = layer.weight.shape[:2]
-    more = -filters % BLOCK
-    padding = ((0, more), (0, len(sign) - channels), (0, 0), (0, 0))
-    weight = np.pad(layer.weight, padding) * sign[:, None, None]
-    return _Layer(weight, np.pad(layer.bias, (0, more)), np.pad(layer.slope, (0, more)))
+    own, falling = np.arange(len(slope)), slope < 0
+    place = own.copy()
+    place[falling] = len(slope) + np.arange(falling.sum())
+    line, rectified = np.zeros(channels), np.zeros((channels, channels))
+    line[place] = np.where(slope > 1, -1, np.where(falling, 1, slope))
+    rectified[place, own] = np.where(falling, 1, 1 - slope)
+    rectified[place[falling], place[falling]] = -1
+    reading = np.zeros((len(slope), channels))
+    reading[own, place] = np.where(slope > 1, -1, 1)
+    return line, rectified, reading
 
 
 class _Graph:
@@ -175,9 +205,11 @@ class _Graph:
         falling = int((layer.slope < 0).sum())
         if pool and falling <= -len(layer.bias) % BLOCK:
             return self._pooled_prelu(source, layer, pool)
-        layer = _blocked(layer, source.sign)
+        filters = len(layer.bias)
+        layer = _blocked(layer, source.reading)
         name = self._prelu(source.name, layer)
-        return _Value(self._pool(name, pool) if pool else name, np.ones(len(layer.bias)))
+        reading = np.eye(filters, len(layer.bias))
+        return _Value(self._pool(name, pool) if pool else name, reading)
 
     def dense(self, source: _Value, layer: _Layer, weight: Wide, bias: Wide) -> None:
         """A dense layer, its PReLU and the outputs: few numbers, nothing to gain by blocks."""
@@ -192,7 +224,7 @@ class _Graph:
         The outputs are sums of ``a v + (1 - a) relu(v)``: one of v and one of relu(v), which spares
         a pass over the features.
         """
-        layer = _blocked(layer, source.sign)
+        layer = _blocked(layer, source.reading)
         value = self._convolve(source.name, layer.weight, layer.bias)
         kernel = np.pad(weight.T, ((0, 0), (0, len(layer.bias) - len(weight))))
         line, rest = ((kernel * f)[:, :, None, None] for f in (layer.slope, 1 - layer.slope))
@@ -243,31 +275,16 @@ class _Graph:
         return self._node("Add", [self._by_channel(value, factor), rectified])
 
     def _pooled_prelu(self, source: _Value, layer: _Layer, pool: int) -> _Value:
-        """A convolution to v, PReLU and max-pool, the PReLU behind the pool: fewer pixels.
-
-        For a slope a <= 1, prelu(v) is max(v, a v); its maximum over a window is max(p, q) = q +
-        relu(p - q), of p, the maximum of v, and q, that of a v. q is a p where a >= 0; where v
-        falls it is a channel of its own, in the room that there is up to a whole block. For a > 1,
-        prelu(p) is min(p, a p) = -(relu((1 - a) p) - p): that channel goes on negated.
-        """
-        filters = len(layer.bias)
-        falling = np.flatnonzero(layer.slope < 0)
-        own = layer.slope[falling]
-        weight = np.concatenate([layer.weight, layer.weight[falling] * own[:, None, None, None]])
-        bias = np.concatenate([layer.bias, layer.bias[falling] * own])
-        blocked = _blocked(_Layer(weight, bias, np.zeros(len(bias))), source.sign)
+        """A convolution, PReLU and max-pool, the PReLU behind the pool, on fewer pixels."""
+        falling = layer.slope < 0
+        slope = layer.slope[falling]
+        weight = np.concatenate([layer.weight, layer.weight[falling] * slope[:, None, None, None]])
+        bias = np.concatenate([layer.bias, layer.bias[falling] * slope])
+        blocked = _blocked(_Layer(weight, bias, np.zeros(len(bias))), source.reading)
         value = self._pool(self._convolve(source.name, blocked.weight, blocked.bias), pool)
-        line, rectified = np.zeros((2, len(blocked.bias), len(blocked.bias)))
-        for number, slope in enumerate(layer.slope):
-            line[number, number] = -1 if slope > 1 else max(slope, 0)
-            rectified[number, number] = min(1 - slope, 1)
-        line[falling, range(filters, filters + len(falling))] = 1
-        rectified[falling, range(filters, filters + len(falling))] = -1
+        line, rectified, reading = _behind_pool(layer.slope, len(blocked.bias))
         relu = self._node("Relu", [self._convolve(value, rectified[:, :, None, None])])
-        name = self._node("Add", [self._convolve(value, line[:, :, None, None]), relu])
-        sign = np.ones(len(blocked.bias))
-        sign[:filters][layer.slope > 1] = -1
-        return _Value(name, sign)
+        return _Value(self._node("Add", [self._by_channel(value, line), relu]), reading)
 
     def _by_channel(self, source: str, factor: Wide) -> str:
         """Every channel times a factor, as a convolution of one filter a channel."""

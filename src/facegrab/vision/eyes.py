@@ -41,20 +41,24 @@ def open_eyes(
         DeviceError: the device is not there.
     """
     corners = TreeLandmarker(weights.shape_predictor(5))
-    licences = {
-        f"detector {detector.name}": detector.licence,
-        f"recogniser {recogniser.name}": recogniser.licence,
-        "5-point landmarks": CORNERS_LICENCE,
-    }
-    if mesh:
-        licences["68-point landmarks"] = MESH_LICENCE
     return Eyes(
         detector=open_detector(detector, device, exact=exact),
         points=PointFinder(corners, TreeLandmarker(weights.shape_predictor(68)) if mesh else None),
         recogniser=open_recogniser(recogniser, device, corners),
         detector_spec=detector,
-        licences=licences,
     )
+
+
+def licences(
+    detector: DetectorSpec, recogniser: RecogniserSpec, *, mesh: bool
+) -> dict[str, Licence]:
+    """On what terms the weights of a run may be used, by what they are for."""
+    used = {
+        f"detector {detector.name}": detector.licence,
+        f"recogniser {recogniser.name}": recogniser.licence,
+        "5-point landmarks": CORNERS_LICENCE,
+    }
+    return used | {"68-point landmarks": MESH_LICENCE} if mesh else used
 
 
 def open_detector(spec: DetectorSpec, device: str, *, exact: bool = True) -> Detector:

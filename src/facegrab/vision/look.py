@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from facegrab.models.specs import DetectorSpec, Licence
+from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
 from facegrab.types import Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
@@ -31,14 +31,12 @@ class Eyes:
         points: completes their points.
         recogniser: describes them.
         detector_spec: what the detector is called and on what terms it may be used.
-        licences: of all weights in use, by the name of the model.
     """
 
     detector: Detector
     points: PointFinder
     recogniser: Recogniser
     detector_spec: DetectorSpec
-    licences: dict[str, Licence]
 
 
 @dataclass(slots=True)
