@@ -35,6 +35,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--reference", default="*")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--scale", type=float)
+    parser.add_argument("--detector", default="mtcnn")
     return parser.parse_args()
 
 
@@ -48,10 +49,11 @@ def _decode(clip: Path) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """FaceGrab at defaults but for the scale."""
+    """FaceGrab at embedded defaults but for the scale and the detector."""
     from facegrab import FaceGrab, ProcessSettings
 
-    settings = ProcessSettings() if options.scale is None else ProcessSettings(scale=options.scale)
+    scale = "auto" if options.scale is None else options.scale
+    settings = ProcessSettings(scale=scale, detector=options.detector)
     watch = _Watch()
     grab = FaceGrab(options.reference, process=settings)
     summary = grab.process(options.clip, options.output, watcher=watch)

@@ -61,10 +61,13 @@ def decode(clip: Path) -> Ran:
     return _child("decode", str(clip))
 
 
-def run(clip: Path, reference: Path, scale: float | None = None) -> Ran:
-    """FaceGrab at defaults, or at another scale, into a folder that is thrown away."""
+def run(
+    clip: Path, reference: Path, scale: float | None = None, detector: str | None = None
+) -> Ran:
+    """FaceGrab at embedded defaults, or with other ones, into a folder that is thrown away."""
     with TemporaryDirectory(prefix="facegrab-bench-") as folder:
         more = [] if scale is None else ["--scale", str(scale)]
+        more += [] if detector is None else ["--detector", detector]
         return _child("run", str(clip), "--reference", str(reference), "--output", folder, *more)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
 from bench.clips import tour, tour_reference, tour_repeated
+from bench.detection import shared_yunet
 from bench.measure import Ran, decode, run, wall_of
 from bench.media import Setup
-from bench.table import Row
+from bench.table import Row, UnmeasurableError
 from bench.video import facts
 
 SECONDS, SECONDS_QUICK = 60, 10
@@ -26,15 +28,23 @@ HELP_REQUIRED = 0.200
 
 
 def whole_run(setup: Setup) -> Iterator[Row]:
-    """Decoding alone, defaults and a quarter, by turns, each in a process of its own."""
+    """Decoding alone and every setting, by turns, each in a process of its own."""
     clip, reference = tour(_seconds(setup)), tour_reference()
-    decoded, default, quarter = [], [], []
+    yunet = _yunet()
+    decoded: list[Ran] = []
+    default: list[Ran] = []
+    other: list[Ran] = []
+    quarter: list[Ran] = []
     for _ in range(setup.rounds(5)):
         decoded.append(decode(clip))
         default.append(run(clip, reference))
-        quarter.append(run(clip, reference, QUARTER))
-    yield _against("whole run, defaults", default, decoded, DEFAULT_REQUIRED)
-    yield _against(f"whole run, -s {QUARTER}", quarter, decoded, QUARTER_REQUIRED)
+        if yunet:
+            other.append(run(clip, reference, detector=yunet))
+        quarter.append(run(clip, reference, QUARTER, "dlib"))
+    yield _against("whole run, defaults (mtcnn)", default, decoded, DEFAULT_REQUIRED)
+    if other:
+        yield _against("whole run, yunet", other, decoded, DEFAULT_REQUIRED)
+    yield _against(f"whole run, dlib at -s {QUARTER}", quarter, decoded, QUARTER_REQUIRED)
     said = default[0].said
     yield Row(
         "  the clip",
@@ -49,22 +59,29 @@ def whole_run(setup: Setup) -> Iterator[Row]:
         values={name: said[name] for name in ("looked_at", "faces", "written")},
     )
     yield _processor_time("defaults", default, decoded)
-    yield _processor_time(f"-s {QUARTER}", quarter, decoded)
+    yield _processor_time(f"dlib at -s {QUARTER}", quarter, decoded)
     yield _peak(default)
     yield from _stages("defaults", default)
-    yield from _stages(f"-s {QUARTER}", quarter)
+    yield from _stages(f"dlib at -s {QUARTER}", quarter)
     ready = median(ran.ready for ran in default)
     yield Row("start to first frame", f"{ready:.2f} s", values={"ready_s": ready})
 
 
+def _yunet() -> str | None:
+    """Path of the recommended detector's weights, where they lie beside the media."""
+    with suppress(UnmeasurableError):
+        return str(shared_yunet().graph)
+    return None
+
+
 def memory_growth(setup: Setup) -> Iterator[Row]:
-    """The peak does not grow with the clip; at a quarter, because defaults take minutes."""
+    """The peak does not grow with the clip."""
     seconds, reference = _seconds(setup), tour_reference()
     times = setup.rounds(TIMES, 3)
-    short = _peak_of([run(tour(seconds), reference, QUARTER) for _ in range(setup.rounds(3))])
-    long = _peak_of([run(tour_repeated(seconds, times), reference, QUARTER)])
+    short = _peak_of([run(tour(seconds), reference) for _ in range(setup.rounds(3))])
+    long = _peak_of([run(tour_repeated(seconds, times), reference)])
     yield Row(
-        f"peak memory, a clip {times}x as long (-s {QUARTER})",
+        f"peak memory, a clip {times}x as long",
         f"{long / MEGABYTE:.0f} MB",
         f"once {short / MEGABYTE:.0f} MB",
         f"{long / short:.3f}x",

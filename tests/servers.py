@@ -102,6 +102,13 @@ def serving(answer: Answer, certificate: Path | None = None) -> Iterator[Server]
             thread.join()
 
 
+def without_proxies(patch: pytest.MonkeyPatch) -> None:
+    """Lets requests reach a server here, whatever the environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        patch.delenv(name, raising=False)
+        patch.delenv(name.upper(), raising=False)
+
+
 def make_certificate(folder: Path) -> Path:
     """A certificate of 127.0.0.1, which signs itself, with its key, in one file."""
     openssl = shutil.which("openssl")

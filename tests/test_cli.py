@@ -33,6 +33,7 @@ from facegrab.cli import FAILED, INTERRUPTED, OK, main
 from facegrab.console import Screen
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
+from facegrab.vision.look import Eyes
 
 ROOT = Path(__file__).parents[1]
 
@@ -149,6 +150,31 @@ class TestOptions:
             }
         ]
 
+    @pytest.mark.parametrize("joined", [False, True])
+    @pytest.mark.parametrize("dash", ["_", "-"])
+    def test_sizes_alignments_and_models(
+        self, spy: type[Spy], paths: list[str], dash: str, joined: bool
+    ) -> None:
+        values = {
+            "min_face": "40", "max_face": "900", "models": "my-own_pack",
+            "detector": "a-b_c.onnx", "recogniser": "d-e_f", "licence": "commercial",
+        }  # fmt: skip
+        arguments = [f"--no{dash}upsample", "--align", "mean-face:256", "arcface", "--align=none"]
+        for name, value in values.items():
+            option = f"--{name.replace('_', dash)}"
+            arguments += [f"{option}={value}"] if joined else [option, value]
+        assert main([*paths, *arguments]) == OK
+        assert spy.calls[0]["process"] == ProcessSettings(
+            min_face=40,
+            max_face=900,
+            models="my-own_pack",
+            detector="a-b_c.onnx",
+            recogniser="d-e_f",
+            align=("mean-face:256", "arcface", "none"),
+            upsample=False,
+            licence="commercial",
+        )
+
     def test_defaults_are_those_of_the_library(self, spy: type[Spy], paths: list[str]) -> None:
         assert main(paths) == OK
         assert spy.calls[0]["recognition"] == RecognitionSettings()
@@ -196,6 +222,16 @@ class TestOptions:
         [
             (["-s", "big"], "scale is a number from 0.1 to 1, or \"auto\", not 'big'"),
             (["-bs", "1.5"], "batch_size is a whole number from 2 to 128, not '1.5'"),
+            (["--min_face", "7"], 'min_face is a whole number from 8 to 2000, or "auto", not 7'),
+            (["--max-face", "x"], "max_face is a whole number from 8 to 20000, not 'x'"),
+            (
+                ["--min-face", "90", "--max-face", "80"],
+                "max_face 80 is less than min_face 90",
+            ),
+            (
+                ["--min_face", "90", "-s", ".5"],
+                "scale and min_face say the same in two ways: give one of them",
+            ),
             (["-t", ".05"], 'tolerance is a number from 0.1 to 1, or "auto", not 0.05'),
         ],
     )
@@ -210,6 +246,8 @@ class TestOptions:
         [
             (["--format", "gif"], "gif"),
             (["--device", "tpu"], "tpu"),
+            (["--licence", "free"], "free"),
+            (["--upsample"], "--upsample"),
             (["--display_output"], "--display_output"),
             (["--batch"], "--batch"),
             (["-bs"], "batch_size"),
@@ -559,6 +597,77 @@ class TestRun:
         assert main(["-r", str(red), "-i", str(picture), "-o", str(tmp_path / "Ö")]) == OK
         screen.seek(0)
         assert "M\\xfcller caf\\udce9.png" in screen.read()
+
+
+class TestCommands:
+    def test_show_tells_where_an_extract_is_from(
+        self,
+        paths: list[str],
+        clip: Path,
+        tmp_path: Path,
+        fake_networks: Eyes,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert main([*paths, *TestRun.FAST, "--align", "arcface", "none"]) == OK
+        name = pictures(tmp_path / "out" / "arcface-112")[3]
+        capsys.readouterr()
+        assert main(["show", str(tmp_path / "out" / "arcface-112" / name)]) == OK
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert f"source    {clip}" in out
+        assert "time      0:00:00.120, frame 3" in out
+        assert "extract   arcface, 112 px" in out
+
+    def test_models_lists_what_there_is(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["models", "list"]) == OK
+        out, err = capsys.readouterr()
+        assert err == ""
+        for name in ("mtcnn", "dlib", "yunet"):
+            assert name in out
+
+    @pytest.mark.parametrize(
+        ("arguments", "named"),
+        [
+            (["show", "none.jpg"], "none.jpg"),
+            (["show", __file__], "test_cli.py"),
+            (["show"], "IMAGE"),
+            (["show", "--wide", "x.jpg"], "--wide"),
+            (["models", "use", "nonsense"], "nonsense"),
+            (["models", "shine"], "shine"),
+        ],
+    )
+    def test_what_is_wrong_is_told_in_a_line(
+        self, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+    ) -> None:
+        assert main(arguments) == FAILED
+        assert named in one_line(capsys)
+
+    @pytest.mark.usefixtures("fake_networks")
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            (["--align", "crooked"], "'crooked'"),
+            (["--align", "arcface", "arcface:112"], "arcface-112 twice"),
+            (["--align", "arcface:100"], "multiple of 112 or 128"),
+            (["--align", "none.json"], "no such template: none.json"),
+            (["--align", "faceswap-face", "--licence", "commercial"], "68 points"),
+            (["--min_face", "9", "--detector", "mtcnn"], "--min_face 10 or more"),
+            (["--models", "nonsense"], "nonsense"),
+            (["--detector", "none.onnx"], "none.onnx"),
+            (["--recogniser", "yunet"], "yunet"),
+        ],
+    )
+    def test_choices_that_cannot_be_are_told_in_a_line(
+        self,
+        paths: list[str],
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        options: list[str],
+        named: str,
+    ) -> None:
+        assert main([*paths, *options]) == FAILED
+        assert named in one_line(capsys)
+        assert not (tmp_path / "out").exists()
 
 
 class TestStart:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import shlex
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -14,11 +16,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from servers import Handler, Server, serving
+from servers import Handler, Server, serving, without_proxies
 from tiny_graphs import write_recogniser, write_yunet
 
+from facegrab import models_command
 from facegrab.errors import FaceGrabError
-from facegrab.models import download, folder, install, own, packfile, packs, registry
+from facegrab.models import download, folder, inspect, install, own, packfile, packs, registry
 from facegrab.models.registry import Download
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.models_command import main
@@ -31,6 +34,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of models, an empty cache, and plain HTTP for the server of the test."""
     monkeypatch.setenv("FACEGRAB_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("FACEGRAB_CACHE", str(tmp_path / "cache"))
+    without_proxies(monkeypatch)
     monkeypatch.setattr(download, "fetch", partial(download.fetch, schemes=("http",)))
     return tmp_path / "models"
 
@@ -531,12 +535,36 @@ class TestList:
         assert "its hash differs" in warnings[1]
 
 
+def test_every_kind_can_be_told() -> None:
+    assert models_command.KINDS == inspect.KINDS
+
+
 def test_help_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("list", "get", "add", "use", "remove"))
+
+
+def test_a_reader_that_has_enough_is_no_error(models: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c"]
+    code = "from facegrab.models_command import main; raise SystemExit(main(['list']))"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        done = subprocess.run([*command, code], stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not models.exists()
+
+
+def test_a_terminal_that_cannot_show_it(facegrab: Facegrab, tmp_path: Path) -> None:
+    output = io.TextIOWrapper(io.BytesIO(), "ascii")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        facegrab(f"add {write_recogniser(tmp_path / 'a.onnx')} --licence 'für alle'")
+    output.seek(0)
+    assert "licence: f\\xfcr alle, no commercial use" in output.read()
 
 
 def test_a_library_user_gets_exceptions() -> None:

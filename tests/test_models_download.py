@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fakes import our_threads
-from servers import Handler, Server, make_certificate, serving
+from servers import Handler, Server, make_certificate, serving, without_proxies
 
 from facegrab.errors import OutputError, WeightsError
 from facegrab.models import download
@@ -21,6 +21,11 @@ from facegrab.models.opener import Opener, shown
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_proxies(monkeypatch)
 
 
 @pytest.fixture

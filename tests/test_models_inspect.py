@@ -22,7 +22,7 @@ from graphs_of_kinds import (
     ultraface,
     yunet,
 )
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from facegrab.errors import AccessError, MissingError, WeightsError
 from facegrab.models import graph_file
@@ -73,6 +73,18 @@ def test_detectors(
     assert found.length is None
     assert found.smallest_px is not None
     assert inspect_graph(path, kind) == found
+
+
+def test_a_graph_that_answers_other_sizes_with_that_of_its_own(tmp_path: Path) -> None:
+    """It resizes what it is given: so its size is kept, and nobody reads cells that are not."""
+    model = yunet(Size(160, 96))
+    sizes = numpy_helper.from_array(np.array([1, 3, 96, 160]), "sizes")
+    model.graph.initializer.append(sizes)
+    model.graph.node[0].input[0] = "resized"
+    resize = helper.make_node("Resize", ["x", "", "", "sizes"], ["resized"])
+    model.graph.node.insert(0, resize)
+    pixels = inspect_graph(saved(model, tmp_path / "model.onnx")).pixels
+    assert (pixels.width_px, pixels.height_px) == (160, 96)
 
 
 def test_usual_colours(tmp_path: Path) -> None:

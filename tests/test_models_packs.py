@@ -245,7 +245,7 @@ class TestNames:
         assert packs.resolve_detector("mtcnn").kind == "mtcnn"
         assert packs.resolve_detector("dlib").kind == "dlib"
         dlib = packs.resolve_recogniser("dlib")
-        assert (dlib.metric, dlib.tolerance, dlib.length) == ("euclidean", 0.6, 128)
+        assert (dlib.metric, dlib.length) == ("euclidean", 128)
         assert packs.resolve_pack("embedded") == (packs.resolve_detector("mtcnn"), dlib)
 
     def test_installed_models_are_found(

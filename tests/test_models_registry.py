@@ -98,3 +98,12 @@ def test_the_embedded_hashes_are_those_of_the_packages() -> None:
     files = (folder / file.name for file in mtcnn.FILES.values())
     combined = hashlib.sha256(b"".join(file.read_bytes() for file in files))
     assert combined.hexdigest() == registry.MTCNN_SHA256
+
+
+def test_the_page_of_models_is_complete() -> None:
+    page = Path(__file__).parents[1] / "docs" / "models.md"
+    text = page.read_text("utf-8")
+    names = {name for role in registry.EMBEDDED.values() for name in role}
+    for name in (*names, *registry.KNOWN, *registry.PACKS):
+        assert f"`{name}`" in text, name
+    assert all(f"| `{kind}` |" in text for kind in inspect.KINDS)

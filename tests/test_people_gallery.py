@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,8 @@ from hypothesis import strategies as st
 
 from facegrab.errors import AccessError, GalleryError, MissingError
 from facegrab.models.details import EMBEDDING_LENGTH
-from facegrab.people.gallery import LARGEST_FILE_BYTES, Gallery
+from facegrab.people.decide import decide
+from facegrab.people.gallery import LARGEST_FILE_BYTES, Gallery, distances
 from facegrab.types import FloatArray
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -110,6 +112,88 @@ class TestRoundTrip:
         both = gallery(2) + gallery(3)
         assert len(both) == 5
         assert both.names[2] == "Bild 0 – 写.jpg"
+
+
+OTHER = replace(HUE, name="other", graph=Path("x.onnx"), sha256="ab" * 32, metric="cosine")
+
+
+class TestRecogniser:
+    def test_it_is_kept_with_metric_hashes_and_length(self, tmp_path: Path) -> None:
+        embedding = np.random.default_rng(1).normal(0, 1, (2, 512)).astype(np.float32)
+        saved = Gallery(embedding, ("/p/a.jpg", "/p/b.jpg"), ("00", "ff"), OTHER.key, "cosine")
+        saved.save(tmp_path / "a.npz")
+        loaded = Gallery.load(tmp_path / "a.npz")
+        np.testing.assert_array_equal(loaded.embedding, embedding)
+        assert loaded.names == saved.names
+        assert loaded.hashes == saved.hashes
+        assert (loaded.recogniser, loaded.metric) == ("other-abababab", "cosine")
+
+    def test_files_that_name_none_are_dlibs(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "2018.npz", *vectors(2))
+        pack(tmp_path / "first.npz", embeddings=npy(vectors(2)), names=npy(np.array(["a", "b"])))
+        for name in ("2018.npz", "first.npz"):
+            loaded = Gallery.load(tmp_path / name)
+            assert (loaded.recogniser, loaded.metric) == ("dlib", "euclidean")
+            assert loaded.hashes == ("", "")
+
+    def test_two_recognisers_do_not_add_up(self) -> None:
+        with pytest.raises(ValueError, match="dlib and other-abababab"):
+            gallery(1) + Gallery.empty(OTHER)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"metric": np.array(["manhattan"])},
+            {"metric": np.array(["cosine", "cosine"])},
+            {"metric": np.zeros(1)},
+            {"recogniser": np.array(["two\nlines"])},
+            {"recogniser": np.array(["x" * 301])},
+            {"recogniser": np.array([], np.str_)},
+            {"hashes": np.array(["00"])},
+            {"embeddings": np.zeros((2, 4097), np.float32)},
+            {"embeddings": np.zeros((2, 15), np.float32)},
+            {"embeddings": np.zeros((2, 512), np.float32), "recogniser": np.array(["dlib"])},
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, tmp_path: Path, bad: dict[str, Any]) -> None:
+        good = {
+            "embeddings": vectors(2), "names": np.array(["a", "b"]),
+            "hashes": np.array(["00", "11"]), "recogniser": np.array(["other"]),
+            "metric": np.array(["cosine"]),
+        }  # fmt: skip
+        path = pack(
+            tmp_path / "a.npz", METHODS[0], **{key: npy(value) for key, value in good.items()}
+        )
+        assert Gallery.load(path).recogniser == "other"
+        pack(path, METHODS[0], **{key: npy(value) for key, value in (good | bad).items()})
+        with pytest.raises(GalleryError, match="no reference file") as caught:
+            Gallery.load(path)
+        assert "\n" not in str(caught.value)
+
+
+class TestCosine:
+    def test_it_is_0_to_2_and_says_nothing_of_length(self) -> None:
+        random = np.random.default_rng(3)
+        a = random.normal(0, 1, (40, 64)).astype(np.float32)
+        each = distances(a, np.concatenate([a, -a]), "cosine")
+        assert each.min() >= 0
+        assert each.max() <= 2
+        assert np.diag(each[:, :40]) == pytest.approx(np.zeros(40), abs=1e-6)
+        assert np.diag(each[:, 40:]) == pytest.approx(np.full(40, 2), abs=1e-6)
+        np.testing.assert_allclose(distances(a * 7, a * 0.01, "cosine"), each[:, :40], atol=1e-5)
+
+    def test_right_angles_and_nothing_at_all_are_1(self) -> None:
+        axes = np.eye(16, dtype=np.float32)
+        others = np.vstack([axes[1], np.zeros(16, np.float32)])
+        assert distances(axes[:1], others, "cosine").tolist() == [[1, 1]]
+
+    def test_decisions_go_by_it(self) -> None:
+        references = Gallery(np.eye(16, dtype=np.float32)[:1], ("a",), (), OTHER.key, "cosine")
+        faces = np.zeros((3, 16), np.float32)
+        faces[:, 0], faces[:, 1] = [9, 3, 0], [0, 4, 1]  # cosines of 1, .6 and 0
+        decisions = decide(faces, references, 0.4 + 1e-6)
+        assert decisions.distance == pytest.approx([0, 0.4, 1], abs=1e-6)
+        assert decisions.matched.tolist() == [True, True, False]
 
 
 class TestRefused:

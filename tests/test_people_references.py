@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from clips import write_clip, write_image
 from fakes import HUE, HueRecogniser, paint, painted_eyes, scene
 
 from facegrab.errors import GalleryError, MediaError, MissingError
+from facegrab.models.specs import Metric
 from facegrab.people import references
 from facegrab.people.gallery import Gallery
 from facegrab.types import FloatArray, Image
@@ -232,3 +234,89 @@ def test_jitter_is_the_mean_of_so_many_samples_and_repeatable(folder: Path) -> N
     one, two = (collect([folder / "1.png"], 7, lambda: counted) for _ in range(2))
     assert counts == [7, 7]
     np.testing.assert_array_equal(one.embedding, two.embedding)
+
+
+class TestAnotherRecogniser:
+    OTHER = replace(
+        HUE, name="other", graph=Path("x.onnx"), sha256="ab" * 32, metric="cosine", length=64
+    )
+
+    @pytest.fixture
+    def saved(self, folder: Path) -> Path:
+        """Dlib's references, of two pictures."""
+        collect([folder], 1, look).save(folder / "a.npz")
+        return folder / "a.npz"
+
+    def other(self) -> Look:
+        return Look(painted_eyes(self.OTHER), Wanted(0.5, extract_size=64))
+
+    def load(self, path: Path) -> Gallery:
+        return references.load(path, 1, self.other, self.OTHER)
+
+    def test_a_file_names_its_pictures_so_that_they_are_found_again(
+        self,
+        folder: Path,
+        tmp_path_factory: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(folder)
+        collect(["1.png"], 1, look).save(folder / "a.npz")
+        loaded = Gallery.load(folder / "a.npz")
+        assert loaded.names == (str(folder / "1.png"),)
+        assert loaded.hashes == (hashlib.sha256((folder / "1.png").read_bytes()).hexdigest(),)
+        monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        assert len(self.load(folder / "a.npz")) == 1
+
+    def test_its_pictures_are_encoded_anew(self, saved: Path) -> None:
+        before = Gallery.load(saved)
+        anew = self.load(saved)
+        assert (anew.recogniser, anew.metric) == ("other-abababab", "cosine")
+        assert anew.embedding.shape == (2, 64)
+        assert anew.names == before.names
+        assert anew.hashes == before.hashes
+        assert hues(anew) == hues(before)
+
+    def test_its_own_needs_no_network(self, saved: Path) -> None:
+        self.load(saved).save(saved)
+        assert len(references.load(saved, 1, never, self.OTHER)) == 2
+
+    @pytest.mark.parametrize("change", ["missing", "another"])
+    def test_pictures_that_are_not_as_they_were_are_an_error_that_tells_the_way_out(
+        self, saved: Path, change: str
+    ) -> None:
+        picture = saved.parent / "2.jpg"
+        picture.unlink()
+        if change == "another":
+            write_image(picture, scene(green=(10, 20)))
+        with pytest.raises(GalleryError, match="1 of the 2 pictures") as caught:
+            self.load(saved)
+        line = str(caught.value)
+        assert str(saved) in line
+        assert "the recogniser dlib" in line
+        assert "other-abababab" in line
+        assert "--recogniser dlib" in line
+        assert "\n" not in line
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_a_file_of_2018_has_no_pictures(self, tmp_path: Path, count: int) -> None:
+        np.savez(tmp_path / "a.npz", *np.full((count, 128), 0.1))
+        with pytest.raises(GalleryError, match=f"{count} of the {count} pictures"):
+            self.load(tmp_path / "a.npz")
+        assert len(references.load(tmp_path / "a.npz", 1, never, HUE)) == count
+
+    def test_pictures_beside_such_a_file_are_compared_with_what_is_made_anew(
+        self, saved: Path, folder: Path
+    ) -> None:
+        both = [saved, folder / "1.png"]
+        gallery = references.collect(both, 1, self.other, self.OTHER, 0.3)
+        assert (len(gallery), gallery.recogniser) == (3, "other-abababab")
+        assert gallery.distances(gallery.embedding).max() < 0.01
+
+    @pytest.mark.parametrize(("length", "metric"), [(128, "cosine"), (64, "euclidean")])
+    def test_a_file_that_names_a_recogniser_it_cannot_be_of_is_refused(
+        self, tmp_path: Path, length: int, metric: Metric
+    ) -> None:
+        wrong = np.full((2, length), 0.1, np.float32)
+        Gallery(wrong, ("a", "b"), (), self.OTHER.key, metric).save(tmp_path / "a.npz")
+        with pytest.raises(GalleryError, match="none of the recogniser other-abababab"):
+            references.collect([tmp_path / "a.npz"], 1, never, self.OTHER, 0.3)

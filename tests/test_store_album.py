@@ -99,5 +99,28 @@ def test_discard_never_leaves_the_folder(tmp_path: Path) -> None:
     outside = tmp_path / "precious.txt"
     outside.write_text("mine", encoding="utf-8")
     with Album(tmp_path / "faces") as album:
-        album.discard(["../precious.txt", str(outside), "..", ""])
+        (tmp_path / "faces" / "part").mkdir()
+        away = ["../precious.txt", str(outside), "..", "", "part/../../precious.txt"]
+        album.discard([*away, "./../precious.txt", "part//../../precious.txt", "part/.."])
     assert outside.exists()
+
+
+def test_folders_of_extracts_are_made_and_their_files_discarded(tmp_path: Path) -> None:
+    image = scene((64, 64), red=(8, 8))
+    with Album(tmp_path) as album:
+        for name in ("one/a.png", "two/a.png", "one/b.png"):
+            album.write(name, image)
+        album.flush()
+        album.discard(["one/a.png", "two/none.png"])
+    assert pictures(tmp_path / "one") == ["b.png"]
+    assert pictures(tmp_path / "two") == ["a.png"]
+    np.testing.assert_array_equal(read_image(tmp_path / "two" / "a.png"), image)
+
+
+def test_a_file_in_the_place_of_a_folder_of_extracts(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("mine", encoding="utf-8")
+    with Album(tmp_path) as album:
+        album.write("one/a.png", scene((64, 64)))
+        with pytest.raises(OutputError, match="one is no folder"):
+            album.flush()
+    assert (tmp_path / "one").read_text("utf-8") == "mine"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from fakes import HUE, PAINTED
 from numpy.typing import NDArray
 
+from facegrab.settings import AUTO
 from facegrab.types import Detections, FloatArray, Frame, Image, IntArray
 from facegrab.vision.align import CHIP_FACE, MEAN_FACE
 from facegrab.vision.embed import BATCH, ResnetRecogniser, jittered, storable
@@ -157,3 +159,49 @@ def test_a_reference_is_the_largest_face() -> None:
     assert count == 2
     assert embedding.shape == (1, 128)
     assert embedding[0, 0] > 0.2  # bright: of the face at the right
+
+
+def test_a_reference_s_embedding_is_as_long_as_the_recogniser_says_also_without_a_face() -> None:
+    embedding, count = look({300: []}).reference(np.zeros((200, 300, 3), np.uint8), jitter=1)
+    assert (embedding.shape, count) == ((0, 128), 0)
+
+
+def test_faces_of_other_sizes_than_asked_for_are_left_out_of_every_column() -> None:
+    image = np.full((200, 300, 3), 50, np.uint8)
+    boxes = {300: [[20, 20, 99, 99], [150, 50, 209, 109], [10, 110, 39, 139]]}
+    frames = [Frame(0, 0.0, image), Frame(1, 0.04, image)]
+    sizes: dict[tuple[int | str, int | None], list[int]] = {
+        (AUTO, None): [80, 60, 30],
+        (60, None): [80, 60],
+        (61, None): [80],
+        (AUTO, 60): [60, 30],
+        (31, 79): [60],
+        (100, None): [],
+    }
+    for (low, high), expected in sizes.items():
+        faces = look(boxes, Wanted(AUTO, low, high, 64))(frames)
+        assert faces.size_px.tolist() == expected * 2
+        assert faces.number.tolist() == [*range(len(expected))] * 2
+
+
+def test_the_face_that_is_wanted_decides_how_large_a_frame_is_shown() -> None:
+    def fed(wanted: Wanted) -> tuple[float, float]:
+        feed = look({}, wanted).feed(1920, 1080)
+        return feed.factor, feed.largest_px
+
+    assert fed(Wanted(AUTO, 48)) == (1.5, np.inf)  # more than auto would feed: it was asked for
+    assert fed(Wanted(AUTO, 144, 500)) == (0.5, 500)
+    assert fed(Wanted(AUTO, 10)) == (2.0, np.inf)  # enlarged by 2 at most
+    assert fed(Wanted(AUTO, AUTO, 300)) == (0.8, 300)
+
+
+def test_a_face_whose_points_coincide_is_measured_in_its_box() -> None:
+    random = np.random.default_rng(5)
+    image = random.integers(0, 256, (240, 300, 3), dtype=np.uint8)
+    image[95:] = 90
+    seen = look({300: [[20, 10, 99, 89], [20, 120, 89, 189]]})
+    points = PointFinder(Layout(CHIP_FACE), Layout(np.full((68, 2), 0.5)))
+    faces = Look(replace(seen.eyes, points=points), HALF)([Frame(0, 0.0, image)])
+    rough, smooth = faces.sharpness.tolist()
+    assert rough > 1000
+    assert smooth < 1

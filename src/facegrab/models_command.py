@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -49,6 +50,16 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("facegrab: stopped", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # Whoever reads it has enough: `| head`.
+        # Else Python complains once more when it closes its output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _say(line: str) -> None:
+    """Prints a line, with backslashes for what the terminal cannot show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def _dashed(argument: str) -> str:
@@ -155,11 +166,11 @@ def _add_remove(add: AddParser) -> None:
 
 def _list(_: argparse.Namespace) -> None:
     rows, damaged = listing.listed()
-    print(f"models in {folder.models_folder()}; * is used where nothing else is asked for")
+    _say(f"models in {folder.models_folder()}; * is used where nothing else is asked for")
     for line in _table([HEAD, *map(_cells, rows)]):
-        print(line)
+        _say(line)
     for line in damaged:
-        print(f"warning: {line}")
+        _say(f"warning: {line}")
 
 
 def _cells(row: Row) -> Cells:
@@ -178,10 +189,10 @@ def _table(rows: Sequence[Cells]) -> list[str]:
 def _get(options: argparse.Namespace) -> None:
     needed = install.missing(options.name)
     if not needed:
-        print(f"{options.name} is there already")
+        _say(f"{options.name} is there already")
         return
     for spec in needed:
-        print(f"{spec.name}: {_terms(spec)}")
+        _say(f"{spec.name}: {_terms(spec)}")
     before = _default_names()
     installed = install.get(
         options.name,
@@ -191,13 +202,13 @@ def _get(options: argparse.Namespace) -> None:
         timeout_seconds=options.timeout,
         progress=_ProgressLines(),
     )
-    print(f"installed {_listed(spec.name for spec in installed)} in {folder.models_folder()}")
+    _say(f"installed {_listed(spec.name for spec in installed)} in {folder.models_folder()}")
     _say_new_defaults(before)
     if options.name in registry.PACKS:
-        print(f"use it with --models {options.name}, or always: {COMMAND} use {options.name}")
+        _say(f"use it with --models {options.name}, or always: {COMMAND} use {options.name}")
     for spec in installed if options.name not in registry.PACKS else ():
         if _default_names().get(role_of(spec)) != spec.name:
-            print(_how_to_use(spec))
+            _say(_how_to_use(spec))
 
 
 def _add(options: argparse.Namespace) -> None:
@@ -214,22 +225,22 @@ def _add(options: argparse.Namespace) -> None:
     )
     before = _default_names()
     spec = install.add(options.file, told)
-    print(f"installed the {role_of(spec)} {spec.name} ({spec.kind}) in {folder.models_folder()}")
-    print(f"colours: {spec.pixels.order}, {_pixels_in_words(spec)}")
+    _say(f"installed the {role_of(spec)} {spec.name} ({spec.kind}) in {folder.models_folder()}")
+    _say(f"colours: {spec.pixels.order}, {_pixels_in_words(spec)}")
     if isinstance(spec, RecogniserSpec):
-        print(f"embedding: {spec.length} numbers, {spec.metric} distance up to {spec.tolerance:g}")
-    print(f"licence: {_terms(spec)}")
+        _say(f"embedding: {spec.length} numbers, {spec.metric} distance up to {spec.tolerance:g}")
+    _say(f"licence: {_terms(spec)}")
     if not (registry.is_known(spec.sha256) or options.mean or options.divisor):
-        print("no file tells how its colours are scaled: this is what its kind is trained with")
+        _say("no file tells how its colours are scaled: this is what its kind is trained with")
     _say_new_defaults(before)
-    print(_how_to_use(spec))
+    _say(_how_to_use(spec))
 
 
 def _use(options: argparse.Namespace) -> None:
     choice = _choice(options.name, options.role)
     packs.use(choice)
     for role, name in choice.items():
-        print(f"{name} is the default {role} from now on")
+        _say(f"{name} is the default {role} from now on")
 
 
 def _choice(name: str, role: str | None) -> dict[str, str]:
@@ -252,9 +263,9 @@ def _remove(options: argparse.Namespace) -> None:
     before = _default_names()
     removed, kept = install.remove(options.name)
     for name, pack in kept.items():
-        print(f"kept {name}: the pack {pack} needs it")
+        _say(f"kept {name}: the pack {pack} needs it")
     if removed:
-        print(f"removed {_listed(removed)}")
+        _say(f"removed {_listed(removed)}")
     _say_new_defaults(before)
 
 
@@ -266,7 +277,7 @@ def _say_new_defaults(before: dict[str, str]) -> None:
     for role, name in _default_names().items():
         if before[role] != name:
             back = f"; {COMMAND} use {before[role]} goes back" if _is_there(before[role]) else ""
-            print(f"{name} is the default {role} from now on{back}")
+            _say(f"{name} is the default {role} from now on{back}")
 
 
 def _is_there(name: str) -> bool:
@@ -304,7 +315,7 @@ class _ProgressLines:
     def __call__(self, received: int, expected: int | None) -> None:
         if not expected or not sys.stdout.isatty() or received / expected < self._next:
             return
-        print(f"{received / 1e6:.1f} of {expected / 1e6:.1f} MB", flush=True)
+        _say(f"{received / 1e6:.1f} of {expected / 1e6:.1f} MB")
         while self._next <= received / expected:
             self._next += PROGRESS_STEP
 

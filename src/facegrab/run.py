@@ -218,7 +218,7 @@ class Run:
             dropped,
             [each.entry for each in planned],
         )
-        origin_of = partial(self._origin, source, rows)
+        origin_of = partial(self._origin, source, naming, rows)
         self._output.commit(rows, self._extractor.make(planned, faces, scanned.frames, origin_of))
         written = dropped.count(None)
         summary = self._summary
@@ -231,11 +231,12 @@ class Run:
         summary.dropped.update(why for why in dropped if why)
         return written
 
-    def _origin(self, source: Source, rows: Rows, planned: Planned) -> Origin:
+    def _origin(self, source: Source, naming: Naming, rows: Rows, planned: Planned) -> Origin:
         row, faces = planned.entry.row, rows.faces
         picture = rows.pictures[row]
         return Origin(
             source=as_text(source.path.absolute()),
+            source_name=naming.source,
             frame=int(faces.frame[row]),
             pts_seconds=float(faces.pts_seconds[row]),
             picture=None if picture is None else as_text(picture),

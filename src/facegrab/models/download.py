@@ -95,12 +95,13 @@ def fetch(
             thread.join(min(POLL_SECONDS, left))
             progress(transfer.received, transfer.expected)
         late = thread.is_alive()
+        progress(transfer.received, transfer.expected)
     finally:
         opener.stop()
         thread.join(GRACE_SECONDS)
     if late:
         raise WeightsError(
-            f"{host_of(addresses[0])}: not done after {timeout_seconds:g} s "
+            f"{host_of(addresses[0])}: not done after {timeout_seconds:.3g} s "
             f"({megabytes(transfer.received)} received): run it again to go on, or give it longer "
             "with --timeout"
         )

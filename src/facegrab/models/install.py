@@ -80,16 +80,11 @@ def get(
     """
     needed = missing(name)
     _check_terms(name, needed, accept_licence)
-    if not needed:
-        return []
-    if name in registry.DOWNLOADS:
-        sources = {name: needed}
-    else:
-        sources = {_own_download(spec): [spec] for spec in needed}
+    sources = _sources(name, needed)
     if file is not None and len(sources) > 1:
         raise WeightsError(f"{name} is several files: get {', '.join(sources)} one by one")
     deadline = time.monotonic() + timeout_seconds
-    installed = []
+    installed: list[Spec] = []
     for source, specs in sources.items():
         known = _with_hash(source, registry.DOWNLOADS[source], sha256.lower())
         installed += _install(known, specs, file, deadline - time.monotonic(), progress)
@@ -164,6 +159,15 @@ def _check_terms(name: str, specs: Sequence[Spec], accepted: bool) -> None:
                 f"{spec.licence.source}): if you agree to its terms, facegrab models get {name} "
                 "--accept-licence"
             )
+
+
+def _sources(name: str, needed: Sequence[Spec]) -> dict[str, Sequence[Spec]]:
+    """Names of the downloads that bring models, and which they bring."""
+    if not needed:
+        return {}
+    if name in registry.DOWNLOADS:
+        return {name: needed}
+    return {_own_download(spec): [spec] for spec in needed}
 
 
 def _own_download(spec: Spec) -> str:

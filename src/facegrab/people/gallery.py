@@ -44,6 +44,8 @@ _RECOGNISER, _METRIC = "recogniser", "metric"
 _METRICS: dict[str, Metric] = {"euclidean": "euclidean", "cosine": "cosine"}
 _DLIB = "dlib"
 """The recogniser of files that name none."""
+_LONGEST_KEY = 300
+"""Characters: of the key of a recogniser, which goes into messages."""
 _LENGTHS = range(16, 4097)
 """Of embeddings: the usual ones have 128 or 512 numbers."""
 
@@ -208,7 +210,7 @@ def distances(a: FloatArray, b: FloatArray, metric: Metric = "euclidean") -> Flo
         metric: ``"euclidean"``, or ``"cosine"``: 1 - the cosine of the angle, 0 to 2.
     """
     if metric == "cosine":
-        return np.asarray(1 - _unit(a) @ _unit(b).T, np.float32)
+        return np.asarray((1 - _unit(a) @ _unit(b).T).clip(0, 2), np.float32)
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     return np.asarray(np.sqrt(squares.clip(min=0)), np.float32)
 
@@ -242,6 +244,8 @@ def _read(archive: zipfile.ZipFile, path: Path) -> Gallery:
 def _read_ours(archive: zipfile.ZipFile, keys: Sequence[str]) -> Gallery:
     (recogniser,) = _read_texts(archive, _RECOGNISER) if _RECOGNISER in keys else (_DLIB,)
     (metric,) = _read_texts(archive, _METRIC) if _METRIC in keys else ("euclidean",)
+    if not recogniser.isprintable() or len(recogniser) > _LONGEST_KEY:
+        raise ValueError("the name of its recogniser is none")
     if metric not in _METRICS:
         raise ValueError(f"it compares by {metric!r}, which is not known")
     lengths = range(EMBEDDING_LENGTH, EMBEDDING_LENGTH + 1) if recogniser == _DLIB else _LENGTHS

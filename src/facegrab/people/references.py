@@ -89,13 +89,21 @@ def _pictures(name: str) -> list[Path]:
 def load(path: Path, jitter: int, look: Callable[[], Look], spec: RecogniserSpec) -> Gallery:
     """The references of an ``.npz``; those of another recogniser are made anew from the pictures.
 
+    Returns:
+        at least one reference.
+
     Raises:
         GalleryError: it is no reference file, or it is another recogniser's and a picture that it
-            was made from is missing or no longer the same.
+            was made from is missing or no longer the same, or no face is found in any.
         MissingError, AccessError: it is not there or may not be read.
     """
     saved = Gallery.load(path)
     if saved.recogniser == spec.key:
+        if (saved.embedding.shape[1], saved.metric) != (spec.length, spec.metric):
+            raise GalleryError(
+                f"{path} is damaged: its references are none of the recogniser {spec.key} that it "
+                "names; give the pictures with -r"
+            )
         return saved
     pictures = [Path(name) for name in saved.names]
     gone = sum(
@@ -112,6 +120,12 @@ def load(path: Path, jitter: int, look: Callable[[], Look], spec: RecogniserSpec
     gallery = Gallery.empty(spec)
     for picture in pictures:
         gallery += _encode(picture, jitter, look(), named=False)
+    if not len(gallery):  # an empty one would stand for everybody
+        raise GalleryError(
+            f"{path} holds references of the recogniser {saved.recogniser}, this run's is "
+            f"{spec.key}, and no face was found anew in its pictures: give others with -r, "
+            f"or --recogniser {saved.recogniser}"
+        )
     return gallery
 
 

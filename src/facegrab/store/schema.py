@@ -77,7 +77,8 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
     """Makes the tables, or brings those of an older version up to date, in one transaction.
 
     Raises:
-        StoreError: the file is another program's, or a newer FaceGrab's.
+        StoreError: the file is another program's, a newer FaceGrab's, or its rows contradict each
+            other.
         sqlite3.DatabaseError: it is damaged or cannot be written.
     """
     version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -94,7 +95,12 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} is damaged: choose another folder, or remove it")
     steps = _STEPS[0 if empty else version :]
     if steps:
-        database.executescript(
-            f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
+        try:
+            database.executescript(
+                f"BEGIN IMMEDIATE; {' '.join(steps)} PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        except sqlite3.IntegrityError as error:  # rows that no FaceGrab wrote
+            raise StoreError(
+                f"{path} is damaged ({error}): choose another folder, or remove it"
+            ) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
@@ -19,7 +20,7 @@ from facegrab.vision.embed import Recogniser, jittered, storable
 from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.points import PointFinder, Points
 from facegrab.vision.quality import sharpness
-from facegrab.vision.recipes import Landmarks, mean_face
+from facegrab.vision.recipes import Landmarks, mean_face, unaligned
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,15 @@ class Look:
         values = np.empty(len(box), np.float32)
         for row, image in enumerate(image_of):
             face = Landmarks(box[row], points.points5[row], points.points68[row])
-            matrix_for = partial(mean_face, face)
-            luma = align.luma_at_own_size(images[image], matrix_for, self.wanted.extract_size)
-            values[row] = sharpness(luma)
+            values[row] = sharpness(self._luma(images[image], face))
         return values
+
+    def _luma(self, image: Image, face: Landmarks) -> NDArray[np.uint8]:
+        size_px = self.wanted.extract_size
+        try:
+            return align.luma_at_own_size(image, partial(mean_face, face), size_px)
+        except ValueError:  # points that coincide: the box says where the face is
+            return align.luma_at_own_size(image, partial(unaligned, face), size_px)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -20,6 +20,8 @@ from facegrab.vision.landmarks import Landmarker
 _BOX_CENTRE = np.array([51.9, 63.3, 1.0])
 _BOX_SIDE = 85.0
 
+_SMALLEST_SPREAD_PX = 1.0
+"""Five points that spread less say nothing of a face."""
 _INNER = 17
 """The 51 inner points of the 68 begin here: the jaw comes first."""
 _CORNERS = [45, 42, 36, 39, 33]
@@ -63,9 +65,10 @@ class PointFinder:
             images: RGB uint8 (H, W, 3).
             image_of: int64 (N,), the image that each face is in.
             box: float32 (N, 4), the detector's.
-            points5: float32 (N, 5, 2), the detector's; NaN where it finds boxes only.
+            points5: float32 (N, 5, 2), the detector's; NaN where it finds boxes only. Points that
+                all lie within a pixel, as a network that is none may give them, count as unknown.
         """
-        unknown = np.isnan(points5).any(axis=(1, 2))
+        unknown = ~(np.ptp(points5, axis=1).max(axis=1) >= _SMALLEST_SPREAD_PX)
         tree_box = box.copy()
         tree_box[~unknown] = [tree_box_of(each) for each in points5[~unknown]] or tree_box[:0]
         points5 = points5.copy()
