@@ -18,6 +18,7 @@ from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, recogniser
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
+from bench.verification import verification
 from bench.whole import memory_growth, startup, whole_run
 from facegrab.errors import FaceGrabError
 
@@ -29,6 +30,7 @@ MEASURES: dict[str, Measure] = {
     "detector": detector,
     "recogniser": recogniser,
     "detection": detection,
+    "verification": verification,
     "hamilton": hamilton,
     "crowd": crowd_found,
     "whole": whole_run,

@@ -28,6 +28,10 @@ MAY_IMPORT = {
     "extract": GROUND | {"store", "vision"},
     "run": GROUND | {"extract", "media", "models", "people", "scan", "store", "vision"},
     "grab": GROUND | {"media", "models", "people", "run", "store", "vision"},
+    "verification": {"types"},
+    "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
+    "roc": {"store", "verification"},
+    "eval_command": GROUND | {"evaluate", "models", "roc", "store", "verification", "vision"},
     "console": {"summary"},
     "cli": GROUND | {"console", "grab", "media"},
     "models_command": {"errors", "settings", "types", "models"},
@@ -48,7 +52,7 @@ ONLY_IN = {
     "sqlite3": {"store"},
     "zipfile": {"models", "people"},
     "rich": {"console"},
-    "argparse": {"cli", "models_command", "show_command"},
+    "argparse": {"cli", "eval_command", "models_command", "show_command"},
     "dlib": set(),
 }
 """A library, and the parts that may use it."""

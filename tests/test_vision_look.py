@@ -204,4 +204,4 @@ def test_a_face_whose_points_coincide_is_measured_in_its_box() -> None:
     faces = Look(replace(seen.eyes, points=points), HALF)([Frame(0, 0.0, image)])
     rough, smooth = faces.sharpness.tolist()
     assert rough > 1000
-    assert smooth < 1
+    assert smooth < 100  # the edge of the image is in it

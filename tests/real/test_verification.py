@@ -28,7 +28,10 @@ def people(tmp_path: Path) -> Path:
     data = pytest.importorskip("skimage.data")
     folder = tmp_path / "people"
     hopper = imread(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-    for name, portrait in {"collins": np.asarray(data.astronaut()), "hopper": np.asarray(hopper)}.items():
+    for name, portrait in {
+        "collins": np.asarray(data.astronaut()),
+        "hopper": np.asarray(hopper),
+    }.items():
         (folder / name).mkdir(parents=True)
         darker = np.asarray(portrait * 0.6, np.uint8)
         versions: list[Image] = [portrait, portrait[:, ::-1], darker]
