@@ -15,6 +15,7 @@ from facegrab import evaluate as module
 from facegrab.errors import GalleryError, MissingError
 from facegrab.evaluate import Described, Evaluation, Labelled, compare, evaluate, labelled
 from facegrab.roc import BOTTOM, LEFT, RIGHT, TOP, Curve, write_roc
+from facegrab.types import FloatArray, Image
 from facegrab.verification import At, Pairs, figures
 from facegrab.vision.feed import Wanted
 from facegrab.vision.look import Look
@@ -191,6 +192,21 @@ def test_what_cannot_be_read_is_left_out_and_named(
     assert (result.pictures, result.unreadable) == (7, (broken,))
     assert len(result.pairs.same) == 1 + 1 + 3
     assert str(broken) in caplog.text
+
+
+def test_pictures_are_described_without_resamples(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jitters: list[int] = []
+    real = Look.reference
+
+    def noted(look: Look, image: Image, jitter: int) -> tuple[FloatArray, int]:
+        jitters.append(jitter)
+        return real(look, image, jitter)
+
+    monkeypatch.setattr(Look, "reference", noted)
+    seen(people)
+    assert jitters == [1] * 8
 
 
 def test_progress_is_told_by_the_picture(people: Path) -> None:

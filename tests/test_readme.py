@@ -56,12 +56,15 @@ EXAMPLES = blocks("python")
 
 def place(folder: Path, reference: Image, frames: list[Image]) -> Path:
     """Puts references and films where README's examples look for them."""
-    people = ("images/nick-cage-reference", "someone", "another-person")
+    people = ("images/nick-cage-reference", "someone", "another-person", "labelled/one")
     for name in (*people, "movies", "frames", "photos"):
         (folder / name).mkdir(parents=True)
     for name in people:
         write_image(folder / name / "1.png", reference)
     write_image(folder / "images/one-more.jpg", reference)
+    write_image(folder / "labelled/one/2.png", reference)
+    (folder / "labelled/two").mkdir()
+    write_image(folder / "labelled/two/1.png", np.ascontiguousarray(frames[0][::-1]))
     for film in ("The Wicker Man", "Face Off"):
         write_clip(folder / f"movies/{film}.mp4", frames)
     for number, frame in enumerate(frames[:2]):
@@ -158,11 +161,18 @@ def test_commands_run_as_written(block: str, painted: Path, painted_command: Pat
 
 
 @needs_bash
-@pytest.mark.parametrize("block", [block for block in COMMANDS if block not in RUNS])
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab show" in block])
 def test_an_extract_says_where_it_is_from(block: str, painted: Path, painted_command: Path) -> None:
     shell(FIRST_COMMAND, painted, painted_command)
     said = shell(block, painted, painted_command)
     assert said.count("The Wicker Man.mp4") >= len(pictures(painted / outputs(FIRST_COMMAND)[0]))
+
+
+@needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab eval" in block])
+def test_models_are_measured_as_written(block: str, painted: Path, painted_command: Path) -> None:
+    assert "2 people, 3 pictures" in shell(block, painted, painted_command)
+    assert (painted / "roc.svg").is_file()
 
 
 def test_classes_run_as_written(

@@ -20,7 +20,7 @@ from facegrab.verification import Pairs
 from facegrab.vision.look import Look
 
 MOST_PICTURES = 10_000
-"""Every picture is compared with every other: the distances then take 200 MB."""
+"""Every picture is compared with every other: that then takes 7 s and .7 GB (measured)."""
 MOST_DOUBTFUL = 3
 """Pairs of each kind that are named: a wrong label is mostly among the first."""
 

@@ -47,7 +47,7 @@ def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) 
     settings["detector"] = choice.detector.key
     settings["recogniser"] = choice.recogniser.key
     settings["licences"] = list(choice.licences)
-    pass
+    settings["align"] = [f"{each.fingerprint} {each.label}" for each in choice.alignments]
     for name in ("blur_threshold", "scale"):  # 10 and 10.0 are the same request
         settings[name] = (
             settings[name] if isinstance(settings[name], str) else float(settings[name])

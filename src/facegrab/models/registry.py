@@ -22,9 +22,9 @@ DLIB_RECOGNISER_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffea
 """Of dlib_face_recognition_resnet_model_v1.dat of the same."""
 
 DLIB_TOLERANCE = 0.593
-"""Its author trained for .6, which accepts 2.9 strangers in 1000 of 6,560 pairs (LFW 10x10, Azure's
-families and stills, found by MTCNN); this accepts 1.4 (by dlib's detector .9, by YuNet 1.8) and
-97.8 % of the true pairs in the place of 98.3: `facegrab eval` prints it."""
+"""Its author trained for .6, which accepts 2.8 strangers in 1000 (6,795 pairs of LFW 10x10, Azure's
+families and stills, found by MTCNN); this accepts 1.3 (by dlib's detector 1.3, by YuNet .9), and
+97.9 % of the true pairs in the place of 98.3: ``python -m bench.verification`` prints it."""
 
 ARCFACE_TOLERANCE = 0.6
 """Cosine distance up to which two faces are one person, for nets trained with margins on angles.
