@@ -205,3 +205,10 @@ def test_a_face_whose_points_coincide_is_measured_in_its_box() -> None:
     rough, smooth = faces.sharpness.tolist()
     assert rough > 1000
     assert smooth < 100  # the edge of the image is in it
+
+
+def test_a_box_without_room_for_a_face_is_none() -> None:
+    boxes = [[20, 20, 20, 60], [20, 20, 10, 10], [30, 30, 79, 79]]
+    faces = look({120: boxes})([Frame(0, 0.0, np.zeros((100, 120, 3), np.uint8))])
+    assert faces.box.tolist() == [[30, 30, 79, 79]]
+    assert faces.number.tolist() == [0]

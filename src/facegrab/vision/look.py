@@ -22,6 +22,8 @@ from facegrab.vision.points import PointFinder, Points
 from facegrab.vision.quality import sharpness
 from facegrab.vision.recipes import Landmarks, mean_face, unaligned
 
+SMALLEST_BOX_PX = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
@@ -111,12 +113,17 @@ class Look:
         return eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True), len(found)
 
     def _of_size(self, found: Detections) -> Detections:
-        """Those of a size that was asked for: what ``auto`` finds below its aim is welcome."""
+        """Those of a size that was asked for: what ``auto`` finds below its aim is welcome.
+
+        A box of a pixel, as a foreign network may answer, is no face: no landmark can be told from
+        another in it.
+        """
         low, high = self.wanted.min_face, self.wanted.max_face
-        if low == AUTO and high is None:
-            return found
-        side = (found.box[:, 2:] - found.box[:, :2] + 1).max(axis=1, initial=0)
-        keep = side >= (0 if low == AUTO else int(low))
+        sides = found.box[:, 2:] - found.box[:, :2] + 1
+        side = sides.max(axis=1, initial=0)
+        keep = (sides >= SMALLEST_BOX_PX).all(axis=1)
+        if low != AUTO:
+            keep &= side >= int(low)
         if high is not None:
             keep &= side <= high
         return Detections(found.box[keep], found.score[keep], found.points5[keep])
