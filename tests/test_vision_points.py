@@ -9,6 +9,7 @@ import pytest
 from fakes import FixedPoints
 
 from facegrab.types import FloatArray, Image, IntArray
+from facegrab.vision import align
 from facegrab.vision.align import ARCFACE_PX, MEAN_FACE
 from facegrab.vision.points import PointFinder, five_of, tree_box_of
 
@@ -135,3 +136,10 @@ def test_the_five_among_the_68() -> None:
     five = five_of(numbered[None])
     assert five[0, :, 0].tolist() == [38.5, 44.5, 30, 48, 54]  # eyes are the means of their six
     assert five.dtype == np.float32
+
+
+def test_the_box_lies_where_dlibs_detector_draws_it() -> None:
+    """On 201 faces that both found: in the middle of ArcFace's template, three quarters its side."""
+    box = tree_box_of(align.ARCFACE_PX.astype(np.float32))
+    assert (box[:2] + box[2:]).tolist() == pytest.approx([2 * 51.9, 2 * 63.3], abs=0.1)
+    assert (box[2:] - box[:2]).tolist() == pytest.approx([85, 85], abs=0.1)
