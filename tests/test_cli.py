@@ -317,8 +317,8 @@ class TestRun:
         assert err == ""
         assert out.splitlines()[:3] == [
             "looking for one person, 1 reference",
-            "detector mtcnn, recogniser dlib; facegrab models get yunet: finds more of the dark and "
-            "turned faces",
+            "detector mtcnn, recogniser dlib; facegrab models get yunet: finds more of the dark "
+            "and turned faces",
             "clip.mp4: 256x144, looking at 30 of 30 frames for faces of 72 px and more "
             "(detection at 256x144)",
         ]

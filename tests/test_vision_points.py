@@ -139,7 +139,7 @@ def test_the_five_among_the_68() -> None:
 
 
 def test_the_box_lies_where_dlibs_detector_draws_it() -> None:
-    """On 201 faces that both found: in the middle of ArcFace's template, three quarters its side."""
+    """On 201 faces that both found: around the middle of ArcFace's template."""
     box = tree_box_of(align.ARCFACE_PX.astype(np.float32))
     assert (box[:2] + box[2:]).tolist() == pytest.approx([2 * 51.9, 2 * 63.3], abs=0.1)
     assert (box[2:] - box[:2]).tolist() == pytest.approx([85, 85], abs=0.1)
