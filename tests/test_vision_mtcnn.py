@@ -136,8 +136,9 @@ SIZES = [((1920, 1080), 1 / 3), ((1080, 1920), 0.7), ((33, 900), 2.0), ((640, 36
 @pytest.mark.parametrize(("size", "factor"), SIZES)
 def test_levels_do_not_overlap(size: tuple[int, int], factor: float) -> None:
     sizes = tuple((round(size[0] * s), round(size[1] * s)) for s in pyramid(*size, Feed(factor)))
-    places, (width, height) = packed(sizes)
-    canvas = np.zeros((height, width), np.int64)
+    layout = packed(sizes)
+    places = layout.places
+    canvas = np.zeros((layout.height, layout.width), np.int64)
     for place in places:
         assert place.x % 2 == place.y % 2 == 0
         canvas[place.y : place.y + place.height, place.x : place.x + place.width] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
 from typing import NamedTuple, Protocol
@@ -99,22 +100,17 @@ class FastView:
         if not scales:
             return []
         width, height = self.size
-        places, canvas_size = packed(
-            tuple((round(width * scale), round(height * scale)) for scale in scales)
-        )
-        canvas = np.zeros((canvas_size[1], canvas_size[0], COLOURS), np.uint8)
+        layout = packed(tuple((round(width * scale), round(height * scale)) for scale in scales))
+        canvas = np.zeros((layout.height, layout.width, COLOURS), np.uint8)
         halvings = self._halvings.for_scale(np.array(scales))
         per_pixel = [
             self._draw(canvas, place, times)
-            for place, times in zip(places, halvings.tolist(), strict=True)
+            for place, times in zip(layout.places, halvings.tolist(), strict=True)
         ]
-        seen = _seen(net, canvas, least_logit)
-        return [
-            _in_level(seen, place, scale) for place, scale in zip(places, per_pixel, strict=True)
-        ]
+        return _by_level(_seen(net, canvas, least_logit), layout, np.array(per_pixel))
 
     def _draw(self, canvas: Image, place: Place, halvings: int) -> FloatArray:
-        """Puts a level on the canvas; x and y of source pixels per pixel."""
+        """Puts a level on the canvas; source pixels per pixel, in x and y."""
         part = self._halvings[halvings]
         level = canvas[place.y : place.y + place.height, place.x : place.x + place.width]
         cv2.resize(part, level.shape[1::-1], dst=level, interpolation=cv2.INTER_LINEAR)
@@ -170,12 +166,26 @@ def places_of(output: FloatArray, least: float) -> tuple[IntArray, IntArray, Flo
     return PROPOSAL_STRIDE_PX * x, PROPOSAL_STRIDE_PX * y, output[:, y, x].T
 
 
-def _in_level(seen: _Seen, place: Place, per_pixel: FloatArray) -> Windows:
-    """The windows that lie in a level from edge to edge, in source pixels."""
-    x, y = seen.x - place.x, seen.y - place.y
-    right, below = place.width - PROPOSAL_WINDOW_PX, place.height - PROPOSAL_WINDOW_PX
-    own = np.flatnonzero((x >= 0) & (x <= right) & (y >= 0) & (y <= below))
-    return Windows(_box(x[own], y[own]) * np.tile(per_pixel, 2), seen.output[own])
+def _by_level(seen: _Seen, layout: Layout, per_pixel: FloatArray) -> list[Windows]:
+    """The windows that lie in a level from edge to edge, in source pixels.
+
+    Args:
+        seen: on the canvas.
+        layout: of the canvas.
+        per_pixel: float32 (levels, 2), source pixels per pixel of each level, in x and y.
+    """
+    level = layout.level_of[seen.y // PROPOSAL_STRIDE_PX, seen.x // PROPOSAL_STRIDE_PX]
+    order = np.argsort(level, kind="stable")
+    # Windows in no level have a number behind the last one's.
+    ends = np.searchsorted(level[order], np.arange(len(layout.places)), side="right")
+    order = order[: ends[-1]]
+    level = level[order]
+    corner = np.array([place[:2] for place in layout.places])[level]
+    box = _box(seen.x[order] - corner[:, 0], seen.y[order] - corner[:, 1])
+    box *= np.concatenate([per_pixel, per_pixel], axis=1)[level]
+    output = seen.output[order]
+    starts = [0, *ends[:-1].tolist()]
+    return [Windows(box[a:b], output[a:b]) for a, b in zip(starts, ends.tolist(), strict=True)]
 
 
 def _box(x: IntArray, y: IntArray) -> FloatArray:
@@ -184,15 +194,30 @@ def _box(x: IntArray, y: IntArray) -> FloatArray:
     return np.concatenate([corner, corner + PROPOSAL_WINDOW_PX], axis=1)
 
 
-@lru_cache(maxsize=64)
-def packed(
-    sizes: tuple[tuple[int, int], ...],
-) -> tuple[tuple[Place, ...], tuple[int, int]]:
-    """Where the levels lie, and width and height of the canvas.
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Where the levels lie on a canvas.
 
-    Each goes where it ends highest up, into one of the free rectangles that the others left; the
-    canvas is as wide as the first. A network's windows that reach over two levels are left out
-    later, so there is no gap.
+    Attributes:
+        places: of each level, the largest first.
+        width: of the canvas.
+        height: of the canvas.
+        level_of: uint8, for each place of the proposal network's output the level that its window
+            lies in from edge to edge, or the number of levels if it lies in none.
+    """
+
+    places: tuple[Place, ...]
+    width: int
+    height: int
+    level_of: NDArray[np.uint8]
+
+
+@lru_cache(maxsize=16)
+def packed(sizes: tuple[tuple[int, int], ...]) -> Layout:
+    """A canvas as wide as the first level and as low as it gets.
+
+    Each level goes where it ends highest up, into one of the free rectangles that the others left.
+    A network's windows that reach over two levels are left out, so there is no gap.
 
     Args:
         sizes: width and height of each level, the largest first.
@@ -207,7 +232,17 @@ def packed(
         x, y, right, below = best
         free += [(x + w, y, right - w, h), (x, y + h, right, below - h)]
         places.append(Place(x, y, wide, high))
-    return tuple(places), (width, max(_even(place.y + place.height) for place in places))
+    height = max(_even(place.y + place.height) for place in places)
+    return Layout(tuple(places), width, height, _levels(places, width, height))
+
+
+def _levels(places: Sequence[Place], width: int, height: int) -> NDArray[np.uint8]:
+    step, window = PROPOSAL_STRIDE_PX, PROPOSAL_WINDOW_PX
+    level_of = np.full((height // step, width // step), len(places), np.uint8)
+    for number, (x, y, wide, high) in enumerate(places):
+        rows, columns = (high - window) // step + 1, (wide - window) // step + 1
+        level_of[y // step : y // step + rows, x // step : x // step + columns] = number
+    return level_of
 
 
 def _even(side: int) -> int:
