@@ -159,6 +159,7 @@ def painted_eyes(spec: RecogniserSpec = HUE) -> Eyes:
     corners = FixedPoints(points5.astype(np.float32))
     mesh = FixedPoints(np.concatenate([jaw, inner]).astype(np.float32))
     return Eyes(
+        computed="painted",
         detector=PaintedDetector(),
         points=PointFinder(corners, mesh),
         recogniser=HueRecogniser(corners, spec),

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from facegrab.models.compute import Compute
 from facegrab.models.heads import RETINAFACE_ANCHORS, SMALLEST_PX, STRIDES_PX, ULTRAFACE_CELLS
 from facegrab.models.inspect import USUAL
 from facegrab.models.specs import DetectorKind, DetectorSpec, Licence, Pixels, RecogniserSpec
@@ -254,5 +255,5 @@ def _sha256(path: Path) -> str:
 
 def find(spec: DetectorSpec, image: Image, factor: float = 1.0) -> Detections:
     """What a detector opened from a spec sees in one picture."""
-    (found,) = open_detector(spec, "cpu", threads=1)([image], [Feed(factor)])
+    (found,) = open_detector(spec, Compute(threads=1))([image], [Feed(factor)])
     return found

@@ -44,6 +44,7 @@ OPTIONS = {
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
     "--help": "-h", "--min_face": None, "--max_face": None, "--align": None, "--no_upsample": None,
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
+    "--precision": None, "--threads": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [
@@ -55,6 +56,7 @@ RANGES: list[tuple[str, str, str, str, str]] = [
     ("tolerance", "0.1", "0.09", "1.0", "1.01"),
     ("jitter", "1", "0", "1000", "1001"),
     ("blur_threshold", "0", "-0.5", "9999", "9999.5"),
+    ("threads", "0", "-1", "256", "257"),
 ]
 
 

@@ -17,6 +17,7 @@ from facegrab import cli, eval_command
 from facegrab.eval_command import FAILED, INTERRUPTED, OK, main
 from facegrab.evaluate import evaluate
 from facegrab.models import packs
+from facegrab.models.compute import Compute
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.verification import At, figures
 from facegrab.vision.feed import Wanted
@@ -34,9 +35,11 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     def choose(models: str, detector: str, recogniser: str) -> tuple[Any, Any]:
         return replace(PAINTED, name=detector), RECOGNISERS[recogniser]
 
-    def opening(detector: DetectorSpec, recogniser: RecogniserSpec, device: str, **_: bool) -> Any:
+    def opening(
+        detector: DetectorSpec, recogniser: RecogniserSpec, compute: Compute, **_: bool
+    ) -> Any:
         opened.append((detector.name, recogniser.name))
-        assert device == "cpu"
+        assert compute.device == "cpu"
         return painted_eyes(recogniser)
 
     monkeypatch.setattr(packs, "choose", choose)

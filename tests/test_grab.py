@@ -15,6 +15,7 @@ from fakes import RED_UNTIL, paint, painted_eyes, pictures, scene
 import facegrab
 from facegrab import FaceGrab, ProcessSettings, RecognitionSettings
 from facegrab.errors import GalleryError, MissingError, OutputError
+from facegrab.models.compute import Compute
 from facegrab.vision.look import Eyes
 
 FAST = ProcessSettings(skip_frames=0, extract_size=64, scale=0.5)
@@ -126,8 +127,8 @@ def test_the_networks_are_opened_only_when_a_face_must_be_seen(
 ) -> None:
     opened: list[str] = []
 
-    def open_eyes(_: Any, __: Any, device: str, **options: Any) -> Eyes:
-        opened.append(device)
+    def open_eyes(_: Any, __: Any, compute: Compute, **options: Any) -> Eyes:
+        opened.append(compute.device)
         return painted_eyes()
 
     monkeypatch.setattr("facegrab.vision.eyes.open_eyes", open_eyes)

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from facegrab.errors import WeightsError
 from facegrab.models import cache, mtcnn
+from facegrab.models.compute import ONNX_RUNTIME, OPENVINO, Compute, has_openvino
+from facegrab.models.mtcnn_blocked import BlockedGraph
 from facegrab.models.mtcnn_graphs import OUTPUT, PROPOSAL, REFINEMENT, Shape, mtcnn_graph
 from facegrab.models.runtime import load_net
 from facegrab.types import FloatArray
@@ -27,6 +29,7 @@ Array = NDArray[np.float64]
 FILTERS = {PROPOSAL: (10, 16, 32), REFINEMENT: (28, 48, 64), OUTPUT: (32, 64, 64, 128)}
 KERNELS = {PROPOSAL: (3, 3, 3), REFINEMENT: (3, 3, 2), OUTPUT: (3, 3, 3, 2)}
 DENSE = {REFINEMENT: 128, OUTPUT: 256}
+RUNTIMES = [ONNX_RUNTIME, *([OPENVINO] if has_openvino() else [])]
 SHAPES = (PROPOSAL, REFINEMENT, OUTPUT)
 
 
@@ -113,10 +116,14 @@ def no_unpacking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_graphs_compute_what_is_defined(shape: Shape, seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_graphs_compute_what_is_defined(
+    shape: Shape, seed: int, runtime: str, tmp_path: Path
+) -> None:
     weights = random_weights(shape, seed)
-    (path := tmp_path / "graph.onnx").write_bytes(mtcnn_graph(shape, weights))
-    net = load_net(path)
+    graph = mtcnn.GRAPHS[runtime]()
+    (path := tmp_path / "graph.onnx").write_bytes(mtcnn_graph(shape, weights, graph))
+    net = load_net(path, Compute(runtime=runtime))
     side = shape.side_px
     for size in [(side, side)] if side else [(12, 12), (13, 12), (16, 31), (41, 26)]:
         x = np.random.default_rng(seed).integers(0, 256, (3, 3, *size)).astype(np.float32)
@@ -129,7 +136,9 @@ def test_graphs_compute_what_is_defined(shape: Shape, seed: int, tmp_path: Path)
 def test_features_are_whole_blocks_but_at_the_end() -> None:
     """Else the runtime takes its slower way, unnoticed."""
     for shape in SHAPES:
-        graph = onnx.load_from_string(mtcnn_graph(shape, random_weights(shape))).graph
+        graph = onnx.load_from_string(
+            mtcnn_graph(shape, random_weights(shape), BlockedGraph())
+        ).graph
         constants = {each.name: each.dims for each in graph.initializer}
         convolutions = [node for node in graph.node if node.op_type == "Conv"]
         filters = [constants[node.input[1]][0] for node in convolutions]
@@ -204,7 +213,7 @@ def test_what_is_unpacked_is_what_was_checked(site: Path, monkeypatch: pytest.Mo
         return load(source)
 
     monkeypatch.setattr(joblib, "load", exchanged)
-    assert mtcnn._cached(PROPOSAL).is_file()
+    assert mtcnn._cached(PROPOSAL, ONNX_RUNTIME).is_file()
 
 
 def test_a_missing_file_names_the_way_out(site: Path) -> None:

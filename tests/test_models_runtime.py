@@ -13,8 +13,9 @@ import pytest
 
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.models import graphs
+from facegrab.models.compute import Compute, usable_cores
 from facegrab.models.layers import Convolution, Relu
-from facegrab.models.runtime import load_net, usable_cores
+from facegrab.models.runtime import load_net
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
 def test_a_net_takes_any_size_and_layout(graph: Path, threads: int) -> None:
-    net = load_net(graph, threads=threads)
+    net = load_net(graph, Compute(threads=threads))
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
     expected = np.maximum(x.sum(-1), 0)[:, None]
     np.testing.assert_allclose(net(x.transpose(0, 3, 1, 2)), expected, atol=1e-6)
@@ -47,7 +48,7 @@ def test_cuda_that_is_missing_is_an_error(graph: Path) -> None:
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("CUDA is there")
     with pytest.raises(DeviceError, match="pip uninstall onnxruntime && pip install") as caught:
-        load_net(graph, "cuda")
+        load_net(graph, Compute("cuda"))
     assert "\n" not in str(caught.value)
 
 
@@ -81,7 +82,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_a_fall_back_to_the_cpu_is_an_error(graph: Path, cuda: pytest.MonkeyPatch) -> None:
     with pytest.raises(DeviceError, match="the device cuda does not start; pip"):
-        load_net(graph, "cuda")
+        load_net(graph, Compute("cuda"))
 
 
 def test_cuda_that_fails_to_start_is_an_error(graph: Path, cuda: pytest.MonkeyPatch) -> None:
@@ -92,12 +93,12 @@ def test_cuda_that_fails_to_start_is_an_error(graph: Path, cuda: pytest.MonkeyPa
 
     cuda.setattr(ort, "InferenceSession", fail)
     with pytest.raises(DeviceError, match="CUDA failure 100: no device"):
-        load_net(graph, "cuda")
+        load_net(graph, Compute("cuda"))
 
 
 def test_cuda_that_starts_is_used(graph: Path, cuda: pytest.MonkeyPatch) -> None:
     cuda.setattr(FakeSession, "providers", ("CUDAExecutionProvider", "CPUExecutionProvider"))
-    load_net(graph, "cuda")
+    load_net(graph, Compute("cuda"))
     ((name, options),) = FakeSession.asked["providers"]
     assert name == "CUDAExecutionProvider"
     assert options["use_tf32"] == "0"
@@ -106,7 +107,7 @@ def test_cuda_that_starts_is_used(graph: Path, cuda: pytest.MonkeyPatch) -> None
 
 def test_an_unknown_device_is_an_error(graph: Path) -> None:
     with pytest.raises(DeviceError, match="cpu or cuda, not 'tpu'"):
-        load_net(graph, "tpu")
+        load_net(graph, Compute("tpu"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\0" * 100, b"\x08\x08"])

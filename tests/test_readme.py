@@ -241,7 +241,7 @@ def test_the_table_says_what_the_option_says(action: Action) -> None:
     meaning, span, default = (cell.strip() for cell in OPTION_ROWS[tuple(action.option_strings)])
     if action.required:
         assert default == "required"
-    elif action.default in (None, False):
+    elif action.default is None or action.default is False:
         assert default == ""
     else:
         shown = action.default

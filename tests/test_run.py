@@ -412,7 +412,7 @@ class TestIndexAndTable:
     def test_the_index_tells_about_the_source(self, red: Path, clip: Path, tmp_path: Path) -> None:
         run(red, clip, tmp_path, skip_frames=4)
         assert query(tmp_path, "SELECT * FROM source") == [
-            (1, str(clip), "clip", 256, 144, CLIP_FRAMES, 6, 0, 1)
+            (1, str(clip), "clip", 256, 144, CLIP_FRAMES, 6, 0, 1, "painted")
         ]
 
 

@@ -121,7 +121,7 @@ class TestVersion1:
         assert ask(old, outcomes) == [
             (0.0, None), (0.1, other), (0.2, None), (0.3, other), (0.4, None), (0.5, other),
         ]  # fmt: skip
-        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(2,)]
+        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(3,)]
         assert ask(old, "PRAGMA foreign_key_check") == []
         assert ask(old, "PRAGMA integrity_check") == [("ok",)]
 

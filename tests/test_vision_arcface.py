@@ -10,6 +10,7 @@ import pytest
 from graphs_of_kinds import ARCFACE_LENGTH, Size, arcface, recogniser_spec, saved
 
 from facegrab.errors import WeightsError
+from facegrab.models.compute import Compute
 from facegrab.models.specs import RecogniserSpec
 from facegrab.types import FloatArray, Image
 from facegrab.vision.align import ARCFACE_PX
@@ -45,7 +46,7 @@ def test_embeddings_are_unit_vectors_whatever_the_batch(
     tmp_path: Path, batch: int | None, count: int
 ) -> None:
     chips = pictures(count)
-    embedding = open_recogniser(spec_of(tmp_path, batch), "cpu")(chips)
+    embedding = open_recogniser(spec_of(tmp_path, batch), Compute())(chips)
     assert embedding.shape == (count, ARCFACE_LENGTH)
     assert embedding.dtype == np.float32
     if count:
@@ -55,7 +56,7 @@ def test_embeddings_are_unit_vectors_whatever_the_batch(
 def test_a_second_output_of_norms_is_passed_over(tmp_path: Path) -> None:
     graph = saved(arcface(Size(112, 112, None), norm=True), tmp_path / "arcface.onnx")
     chips = pictures(3)
-    embedding = open_recogniser(recogniser_spec(graph, None), "cpu")(chips)
+    embedding = open_recogniser(recogniser_spec(graph, None), Compute())(chips)
     np.testing.assert_allclose(embedding, expected(chips), atol=1e-5)
 
 
@@ -69,7 +70,7 @@ def test_the_chip_has_the_points_on_the_template(tmp_path: Path) -> None:
     rows, columns = np.indices(frame.shape[:2])
     for (x, y), colour in zip(points, colours, strict=True):
         frame[np.hypot(columns - x, rows - y) < 6] = colour
-    recogniser = open_recogniser(spec_of(tmp_path), "cpu")
+    recogniser = open_recogniser(spec_of(tmp_path), Compute())
     images = [np.zeros((10, 10, 3), np.uint8), frame]
     box = np.zeros((1, 4), np.float32)
     (chip,) = recogniser.chips(images, np.array([1]), box, points[None].astype(np.float32))
@@ -81,20 +82,20 @@ def test_the_chip_has_the_points_on_the_template(tmp_path: Path) -> None:
 
 
 def test_no_faces_are_no_chips(tmp_path: Path) -> None:
-    recogniser = open_recogniser(spec_of(tmp_path), "cpu")
+    recogniser = open_recogniser(spec_of(tmp_path), Compute())
     none = np.empty((0, 5, 2), np.float32)
     assert recogniser.chips([], np.empty(0, np.int64), none[:, 0].repeat(2, axis=1), none) == []
 
 
 @pytest.mark.parametrize("factor", [np.nan, np.inf, 0.0])
 def test_numbers_that_are_no_vector_are_told(tmp_path: Path, factor: float) -> None:
-    recogniser = open_recogniser(spec_of(tmp_path, factor=factor), "cpu")
+    recogniser = open_recogniser(spec_of(tmp_path, factor=factor), Compute())
     with pytest.raises(WeightsError, match="made answers a face with numbers that are not finite"):
         recogniser(pictures(1))
 
 
 def test_another_length_is_told(tmp_path: Path) -> None:
-    recogniser = open_recogniser(replace(spec_of(tmp_path), length=512), "cpu")
+    recogniser = open_recogniser(replace(spec_of(tmp_path), length=512), Compute())
     with pytest.raises(WeightsError, match=r"made gives \(1, 147\) for 1 faces, not \(1, 512\)"):
         recogniser(pictures(1))
 
@@ -102,4 +103,4 @@ def test_another_length_is_told(tmp_path: Path) -> None:
 def test_a_chip_is_a_square_of_known_size(tmp_path: Path) -> None:
     spec = spec_of(tmp_path)
     with pytest.raises(ValueError, match="no square"):
-        open_recogniser(replace(spec, pixels=replace(spec.pixels, width_px=96)), "cpu")
+        open_recogniser(replace(spec, pixels=replace(spec.pixels, width_px=96)), Compute())

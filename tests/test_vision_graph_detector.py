@@ -11,6 +11,7 @@ import pytest
 from graphs_of_kinds import LICENCE, Size, detector_spec, saved, scene, yunet
 
 from facegrab.errors import WeightsError
+from facegrab.models.compute import Compute
 from facegrab.models.specs import DetectorSpec, Pixels
 from facegrab.types import FloatArray, Image
 from facegrab.vision.anchors import Candidates, no_points
@@ -119,7 +120,7 @@ def test_a_face_too_large_for_the_first_look(tmp_path: Path) -> None:
     """A square of 128 px is a cell of 32 px at the second look, and its box four times as large."""
     spec = detector_spec(saved(yunet(Size()), tmp_path / "yunet.onnx"), "yunet")
     image = scene(128, 160, (2, 1, 2)).repeat(4, axis=0).repeat(4, axis=1)
-    (found,) = open_detector(spec, "cpu")([image], [Feed(1)])
+    (found,) = open_detector(spec, Compute())([image], [Feed(1)])
     large = found.box[(found.box[:, 2] - found.box[:, 0]) > 300]
     x, y = 1.5 * 128, 2.25 * 128
     expected = [x - 1.5 * 128, y - 2 * 128, x + 1.5 * 128 - 1, y + 2 * 128 - 1]
@@ -184,4 +185,4 @@ def test_a_file_that_changed_is_refused(tmp_path: Path) -> None:
     spec = detector_spec(saved(yunet(Size()), tmp_path / "yunet.onnx"), "yunet")
     saved(yunet(Size(64, 64)), tmp_path / "yunet.onnx")
     with pytest.raises(WeightsError, match="not the file that made was added as"):
-        open_detector(spec, "cpu")
+        open_detector(spec, Compute())

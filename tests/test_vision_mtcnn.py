@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from facegrab.models.compute import Compute
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision import candidates, mtcnn, mtcnn_views
 from facegrab.vision.candidates import Halvings, inset, kept, moved, seen_in, squares
@@ -411,11 +412,11 @@ def test_windows_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_opens_its_own_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[tuple[object, str]] = []
 
-    def load(graph: object, device: str) -> object:
-        opened.append((graph, device))
+    def load(graph: object, compute: Compute) -> object:
+        opened.append((graph, compute.device))
         return graph
 
-    monkeypatch.setattr(mtcnn, "mtcnn_graphs", lambda: ("p", "r", "o"))
+    monkeypatch.setattr(mtcnn, "mtcnn_graphs", lambda runtime: ("p", "r", "o"))
     monkeypatch.setattr(mtcnn, "load_net", load)
-    assert isinstance(mtcnn.open_mtcnn("cuda"), MtcnnDetector)
+    assert isinstance(mtcnn.open_mtcnn(Compute("cuda")), MtcnnDetector)
     assert opened == [("p", "cuda"), ("r", "cuda"), ("o", "cuda")]

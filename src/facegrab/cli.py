@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             blur_threshold=options.blur_threshold,
             format=options.format,
             device=options.device,
+            precision=options.precision,
+            threads=options.threads,
         )
         return _run(options, recognition, process)
     except FaceGrabError as error:
@@ -262,6 +264,20 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"
+    )
+    group.add_argument(
+        "--precision",
+        choices=settings.PRECISIONS,
+        default=default.precision,
+        help="of the networks: auto is the fastest that decides as f32 does; exact is f32, and "
+        "--detector dlib then finds dlib's own boxes (default %(default)s)",
+    )
+    group.add_argument(
+        "--threads",
+        type=_whole,
+        default=default.threads,
+        metavar=_span(settings.THREADS),
+        help="of the processor that the networks use; 0 is one for each core (default %(default)s)",
     )
 
 

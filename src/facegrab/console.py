@@ -170,6 +170,8 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
         f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}",
         f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written{dropped}",
     ]
+    if summary.computed:
+        lines.append(f"computed on {summary.computed}")
     if summary.licences:
         lines.append(f"weights: {'; '.join(summary.licences)}")
     if summary.faces_written:

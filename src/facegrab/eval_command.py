@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from facegrab.errors import FaceGrabError, SettingError
-from facegrab.settings import AUTO, DEVICES, RecognitionSettings
+from facegrab.settings import AUTO, DEVICES, PRECISIONS, RecognitionSettings
 
 if TYPE_CHECKING:
     from facegrab.evaluate import Doubtful, Evaluation, Labelled
+    from facegrab.models.compute import Compute
     from facegrab.models.specs import DetectorSpec, RecogniserSpec
     from facegrab.verification import At, Figures
 
@@ -57,12 +58,14 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> None:
     # Imported here, so that --help answers at once.
     from facegrab.evaluate import labelled
+    from facegrab.models.compute import choose
     from facegrab.verification import figures
 
     sets = _sets(options)
     _check_tolerance(options.tolerance, sets)
     pictures = labelled(options.folder)
-    results = [_measured(each, pictures, options.device) for each in sets]
+    compute = choose(options.device, options.precision)
+    results = [_measured(each, pictures, compute) for each in sets]
     found = [
         figures(result.pairs, _tolerance(options, each))
         for each, result in zip(sets, results, strict=True)
@@ -100,14 +103,14 @@ def _tolerance(options: argparse.Namespace, models: Models) -> float:
     return models[1].tolerance if options.tolerance is None else float(options.tolerance)
 
 
-def _measured(models: Models, pictures: Sequence[Labelled], device: str) -> Evaluation:
+def _measured(models: Models, pictures: Sequence[Labelled], compute: Compute) -> Evaluation:
     from facegrab.evaluate import compare, describe
     from facegrab.vision.eyes import open_eyes
     from facegrab.vision.feed import Wanted
     from facegrab.vision.look import Look
 
     # As a run has it by default.
-    eyes = open_eyes(*models, device, exact=False, mesh=False)
+    eyes = open_eyes(*models, compute, exact=False, mesh=False)
     progress = _Progress(_name(models))
     try:
         return compare(describe(pictures, Look(eyes, Wanted()), progress))
@@ -336,6 +339,12 @@ def _parser() -> argparse.ArgumentParser:
         help="that a run would have (default: the recogniser's own)",
     )
     parser.add_argument("--device", choices=DEVICES, default=DEVICES[0])
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=AUTO,
+        help="of the networks (default %(default)s: as in a run)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures for programs")
     parser.add_argument(
         "--plot",

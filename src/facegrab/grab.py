@@ -11,11 +11,11 @@ from typing import TypeAlias
 
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
-from facegrab.models import packs
+from facegrab.models import compute, packs
 from facegrab.people.gallery import GalleryStats
 from facegrab.people.references import collect, load
 from facegrab.run import Choice, Run, result_settings
-from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
+from facegrab.settings import AUTO, COMMERCIAL, EXACT, ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Plan, Summary, Watcher
 from facegrab.vision import eyes as opening
@@ -152,8 +152,8 @@ class FaceGrab:
             self._eyes = opening.open_eyes(
                 self._choice.detector,
                 self._choice.recogniser,
-                process.device,
-                exact=process.scale in DLIB_SCALES,
+                compute.choose(process.device, process.precision, process.threads),
+                exact=process.precision == EXACT or process.scale in DLIB_SCALES,
                 mesh=process.licence != COMMERCIAL,
             )
         wanted = Wanted(process.scale, process.min_face, process.max_face, process.extract_size)

@@ -15,6 +15,7 @@ from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.extract import Extractor, Planned
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
+from facegrab.models import compute
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.people.decide import decide
 from facegrab.people.gallery import Gallery
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 METHOD = 2
 """Counted up when the same settings find other faces than before: a folder holds one method's."""
-_ONLY_SPEED = ("batch_size", "device")
+_ONLY_SPEED = ("batch_size", "device", "threads")
 
 
 def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) -> dict[str, Any]:
@@ -102,7 +103,7 @@ class Run:
         self._output = output
         self._watcher = watcher
         self._extractor = Extractor(choice.alignments, upsample=settings.upsample)
-        self._summary = Summary(licences=list(choice.licences))
+        self._summary = Summary(licences=list(choice.licences), computed=look.eyes.computed)
 
     def over(self, sources: Sequence[Source]) -> Summary:
         """Does all sources, one after the other.
@@ -168,7 +169,8 @@ class Run:
         looked_at, found, written = 0, 0, 0
         naming: Naming | None = None
         row = 0
-        with closing(scan(frames, self._look, self._settings.batch_size)) as batches:
+        lookers = compute.lookers(self._settings.threads)
+        with closing(scan(frames, self._look, self._settings.batch_size, lookers)) as batches:
             for scanned in batches:
                 # The output is made once there is a frame to look at, not for a file without any.
                 if naming is None:
@@ -187,6 +189,7 @@ class Run:
             frames_read=reader.frames_read,
             frames_looked_at=looked_at,
             frames_damaged=reader.frames_damaged,
+            computed=self._look.eyes.computed,
         )
 
     def _enter(self, source: Source, reader: FrameReader) -> tuple[int, Naming]:

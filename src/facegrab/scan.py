@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
@@ -13,8 +16,9 @@ from facegrab.types import Faces, Frame
 from facegrab.vision.look import Look
 
 BATCH_BYTES = 32 * 2**20
-"""Pixels of one batch, at most: 5 frames of 1080p. Three batches are alive at a time: one being
-decoded, one waiting, one being looked at. Larger ones gain nothing on a CPU."""
+"""Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
+time: one being decoded, one that waits for a looker, one or two with it and one that the consumer
+has. Larger ones gain nothing on a CPU."""
 
 _POLL_SECONDS = 0.1
 
@@ -29,27 +33,77 @@ class Scanned:
     faces: Faces
 
 
-def scan(frames: Iterable[Frame], look: Look, batch_size: int) -> Generator[Scanned, None, None]:
+def scan(
+    frames: Iterable[Frame], look: Look, batch_size: int, lookers: int = 1
+) -> Generator[Scanned, None, None]:
     """Looks at frames while a thread of its own decodes the next ones.
+
+    What is found does not depend on the number of threads.
 
     Args:
         frames: in order; iterated in another thread.
-        look: finds and describes the faces.
+        look: finds and describes the faces; called by several threads at once.
         batch_size: frames that go through together, at most.
+        lookers: threads that look, each at a batch of its own.
 
     Yields:
-        every batch, also those without a face, the short last one included.
+        every batch, also those without a face, the short last one included, in order.
 
     Raises:
-        whatever decoding or looking raises; the thread has ended then, as it has when the
+        whatever decoding or looking raises; the threads have ended then, as they have when the
         consumer stops early (close the generator).
     """
-    with prefetched(chunks(frames, batch_size)) as batches:
-        for batch in batches:
-            scanned = Scanned(batch, look(batch))
-            del batch  # here and below: a name kept while waiting keeps 32 MB of frames
-            yield scanned
-            del scanned
+    with prefetched(chunks(frames, batch_size)) as batches, _pool(lookers) as pool:
+        looking: deque[Future[Scanned]] = deque()
+        for future in _submitted(pool, batches, look):
+            looking.append(future)
+            if len(looking) > lookers:
+                yield _result(looking.popleft())
+        while looking:
+            yield _result(looking.popleft())
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, batches: Iterator[tuple[Frame, ...]], look: Look
+) -> Iterator[Future[Scanned]]:
+    """The batches, each handed to a looker; what decoding raises comes last, as a result."""
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as error:  # noqa: BLE001 - raised behind the batches before it
+            failed: Future[Scanned] = Future()
+            failed.set_exception(error)
+            yield failed
+            return
+        if batch is None:
+            return
+        future = pool.submit(_scanned, batch, look)
+        del batch  # a name kept while waiting keeps 32 MB of frames
+        yield future
+
+
+def _scanned(batch: tuple[Frame, ...], look: Look) -> Scanned:
+    return Scanned(batch, look(batch))
+
+
+@contextmanager
+def _pool(lookers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that have ended when the block ends; what none of them has begun is not done."""
+    pool = ThreadPoolExecutor(lookers, thread_name_prefix="facegrab-look")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _result(future: Future[T]) -> T:
+    while True:
+        try:
+            # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
+            return future.result(timeout=_POLL_SECONDS)
+        except FutureTimeoutError:
+            if future.done():  # it was the look's own error
+                raise
 
 
 def chunks(frames: Iterable[Frame], batch_size: int) -> Iterator[tuple[Frame, ...]]:

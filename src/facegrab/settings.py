@@ -10,10 +10,13 @@ from facegrab.errors import SettingError
 AUTO = "auto"
 FORMATS = ("jpg", "png")
 DEVICES = ("cpu", "cuda")
+EXACT = "exact"
+PRECISIONS = (AUTO, EXACT, "f32", "bf16")
 COMMERCIAL = "commercial"
 LICENCES = ("any", COMMERCIAL)
 
 BATCH_SIZE = (2, 128)
+THREADS = (0, 256)
 SKIP_FRAMES = (0, 1000)
 EXTRACT_SIZE = (32, 1024)
 SCALE = (0.1, 1.0)
@@ -70,6 +73,10 @@ class ProcessSettings:
         blur_threshold: variance of the Laplacian below which an extract is dropped, 0 to 9999.
         format: ``"jpg"`` (quality 95, 4:4:4) or ``"png"``.
         device: ``"cpu"`` or ``"cuda"``.
+        precision: of the networks: ``"auto"`` is the fastest that this machine has and that decides
+            as float32 does; ``"exact"`` is float32, and dlib's detector finds dlib's own boxes;
+            ``"f32"``, ``"bf16"``.
+        threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
 
     Raises:
@@ -83,6 +90,8 @@ class ProcessSettings:
     blur_threshold: float = 10.0
     format: str = "jpg"
     device: str = "cpu"
+    precision: str = AUTO
+    threads: int = 0
     min_face: int | str = AUTO
     max_face: int | None = None
     models: str = AUTO
@@ -102,6 +111,8 @@ class ProcessSettings:
         _check_number("blur_threshold", self.blur_threshold, BLUR_THRESHOLD)
         _check_choice("format", self.format, FORMATS)
         _check_choice("device", self.device, DEVICES)
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_whole("threads", self.threads, THREADS)
         _check_choice("licence", self.licence, LICENCES)
         if isinstance(self.align, str) or not self.align:
             raise SettingError(f"align is a tuple of alignments, not {self.align!r}")

@@ -56,6 +56,7 @@ class Summary:
         extracts_enlarged: extracts written in which the face is larger than in its source.
         dropped: faces that were not written, by reason.
         seconds: time spent, by stage, and in "all"; stages overlap.
+        computed: device, runtime and precision of the networks.
         licences: of the weights that were used, a line each.
         warnings: one line each.
         failed: (path, why) of each source that could not be read.
@@ -71,6 +72,7 @@ class Summary:
     extracts_enlarged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
+    computed: str = ""
     licences: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)

@@ -10,6 +10,7 @@ from clips import shared_media
 
 from facegrab.media.images import read_image
 from facegrab.models.cache import content_hash
+from facegrab.models.compute import Compute
 from facegrab.models.inspect import inspect_graph, try_out
 from facegrab.models.specs import DetectorSpec, Licence, Pixels, RecogniserSpec
 from facegrab.vision.feed import Feed
@@ -44,7 +45,7 @@ def test_people_of_lfw(media: Path) -> None:
         "mobilefacenet", "arcface", graph, content_hash(graph), LICENCE, pixels, "cosine", 0.6, 128
     )
     try_out(spec)
-    recogniser = open_recogniser(spec, "cpu")
+    recogniser = open_recogniser(spec, Compute())
     paths = sorted((media / "people" / "lfw10x10").glob("*/*.jpg"))
     images = [read_image(path) for path in paths]
     box, points = [], []
@@ -67,4 +68,4 @@ def open_yunet(media: Path) -> GraphDetector:
     graph = media.parent / "weights" / "yunet" / "yunet_s_dynamic.onnx"
     findings = inspect_graph(graph)
     spec = DetectorSpec("yunet", "yunet", graph, content_hash(graph), LICENCE, findings.pixels, 28)
-    return open_detector(spec, "cpu")
+    return open_detector(spec, Compute())

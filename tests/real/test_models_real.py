@@ -11,6 +11,7 @@ import pytest
 from skimage import data
 
 from facegrab.models import details, weights
+from facegrab.models.compute import Compute
 from facegrab.models.dat import read_detector, read_recogniser, read_shape_predictor
 from facegrab.models.layers import DETECTOR_PLAN, RECOGNISER_PLAN
 from facegrab.models.runtime import Net, load_net
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.real
 
 @cache
 def recogniser() -> Net:
-    return load_net(weights.recogniser_graph(), threads=2)
+    return load_net(weights.recogniser_graph(), Compute(threads=2))
 
 
 @cache
@@ -84,7 +85,7 @@ def test_the_detector_sees_the_face() -> None:
 
     Scores lie 8 pixels apart, and the first one looks at pixel 14.
     """
-    net = load_net(weights.detector_graph(), threads=2)
+    net = load_net(weights.detector_graph(), Compute(threads=2))
     scores = net(network_input([photo()]))[0, 0]
     row, column = np.unravel_index(scores.argmax(), scores.shape)
     assert scores.max() > 0

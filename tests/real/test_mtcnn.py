@@ -14,6 +14,7 @@ import pytest
 from clips import shared_media
 
 from facegrab.media.images import read_image
+from facegrab.models.compute import Compute
 from facegrab.models.mtcnn import mtcnn_graphs
 from facegrab.models.runtime import load_net
 from facegrab.types import Detections, FloatArray, Image
@@ -66,7 +67,7 @@ def exact() -> MtcnnDetector:
 
 @pytest.fixture(scope="module")
 def fast() -> MtcnnDetector:
-    return open_mtcnn("cpu")
+    return open_mtcnn(Compute())
 
 
 def find(detector: MtcnnDetector, image: Image, smallest_px: int) -> Detections:

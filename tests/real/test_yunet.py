@@ -16,6 +16,7 @@ from clips import shared_media
 from facegrab.media.images import read_image
 from facegrab.models.any_size import load_detector
 from facegrab.models.cache import content_hash
+from facegrab.models.compute import Compute
 from facegrab.models.inspect import inspect_graph
 from facegrab.models.specs import DetectorSpec, Licence
 from facegrab.types import Detections, FloatArray, Image
@@ -60,7 +61,7 @@ def detector(weights: Path) -> GraphDetector:
         findings.pixels,
         findings.smallest_px,
     )
-    return open_detector(spec, "cpu")
+    return open_detector(spec, Compute())
 
 
 def shown(detector: GraphDetector, image: Image) -> Detections:
@@ -80,7 +81,7 @@ def test_the_file_of_one_size_answers_as_the_one_of_any(weights: Path) -> None:
     nets = []
     for name in ("yunet_s_640_640.onnx", "yunet_s_dynamic.onnx"):
         path = weights / name
-        net, pixels = load_detector(path, "yunet", inspect_graph(path).pixels, "cpu")
+        net, pixels = load_detector(path, "yunet", inspect_graph(path).pixels, Compute())
         assert (pixels.width_px, pixels.height_px) == (None, None)
         nets.append(net)
     random = np.random.default_rng(0)

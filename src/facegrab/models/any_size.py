@@ -10,6 +10,7 @@ import numpy as np
 
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.models import cache
+from facegrab.models.compute import Compute
 from facegrab.models.graph_file import graph_input, read_graph
 from facegrab.models.heads import check_outputs
 from facegrab.models.runtime import ManyNet, load_many
@@ -27,7 +28,7 @@ KEY_LENGTH = 16
 
 
 def load_detector(
-    graph: Path, kind: DetectorKind, pixels: Pixels, device: str, threads: int = 0
+    graph: Path, kind: DetectorKind, pixels: Pixels, compute: Compute
 ) -> tuple[ManyNet, Pixels]:
     """A detector, and its input: of any size, if nothing but its file forbids it.
 
@@ -38,21 +39,20 @@ def load_detector(
         graph: an ONNX file.
         kind: how its outputs are read.
         pixels: what is known of its input.
-        device: ``"cpu"`` or ``"cuda"``.
-        threads: of the CPU; 0 is as many as the process may use.
+        compute: how the network is run.
 
     Raises:
         DeviceError: the device is not there.
         WeightsError, MissingError, AccessError: the file is no graph that can be loaded.
     """
     if kind in FREEABLE:
-        net = _of_any_size(without_size(graph), kind, device, threads)
+        net = _of_any_size(without_size(graph), kind, compute)
         if net is not None:
             return net, replace(pixels, width_px=None, height_px=None)
     declared = graph_input(read_graph(graph), graph)
     width_px, height_px = declared.width_px or pixels.width_px, declared.height_px
     pixels = replace(pixels, width_px=width_px, height_px=height_px or pixels.height_px)
-    return load_many(graph, device, threads), pixels
+    return load_many(graph, compute), pixels
 
 
 def without_size(graph: Path) -> Path:
@@ -81,10 +81,10 @@ def without_size(graph: Path) -> Path:
     return cache.put(name, ".onnx", [model.SerializeToString()])
 
 
-def _of_any_size(free: Path, kind: DetectorKind, device: str, threads: int) -> ManyNet | None:
+def _of_any_size(free: Path, kind: DetectorKind, compute: Compute) -> ManyNet | None:
     """A network that has an answer of its kind for images of other sizes, or None."""
     try:
-        net = load_many(free, device, threads)
+        net = load_many(free, compute)
     except WeightsError as why:
         log.info("%s does not load: %s", free, why)
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import cv2
 import numpy as np
 
@@ -11,8 +13,8 @@ from facegrab.types import FloatArray, Image
 COLOURS = {"rgb": (0, 1, 2), "bgr": (2, 1, 0)}
 
 
-class InputCanvas:
-    """Makes inputs of one network. Not for two threads at a time.
+class InputCanvas(threading.local):
+    """Makes inputs of one network, in memory of its own for each thread.
 
     Fresh memory for each input would cost about as much time as filling it: the system hands it
     out page by page.

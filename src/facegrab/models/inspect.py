@@ -12,6 +12,7 @@ import numpy as np
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.models.any_size import load_detector
 from facegrab.models.canvas import InputCanvas
+from facegrab.models.compute import Compute
 from facegrab.models.graph_file import GraphInput, graph_input, read_graph
 from facegrab.models.heads import SMALLEST_PX, Shape, check_outputs, embedding_output
 from facegrab.models.runtime import ManyNet, load_many
@@ -109,7 +110,7 @@ def try_out(spec: DetectorSpec | RecogniserSpec, image: Image | None = None) -> 
     if spec.graph is None:
         raise ValueError(f"{spec.name} has no graph of its own")
     if isinstance(spec, DetectorSpec):
-        net, pixels = load_detector(spec.graph, spec.kind, spec.pixels, "cpu")
+        net, pixels = load_detector(spec.graph, spec.kind, spec.pixels, Compute())
     else:
         net, pixels = load_many(spec.graph), spec.pixels
     width, height = pixels.width_px or PROBES_PX[0][0], pixels.height_px or PROBES_PX[0][1]
@@ -209,7 +210,7 @@ def _findings(
         if detector == kind:
             if (declared.batch or 1) > 1:
                 raise WeightsError(f"{path} takes {declared.batch} images at a time, not one")
-            pixels = load_detector(path, detector, pixels, "cpu")[1]
+            pixels = load_detector(path, detector, pixels, Compute())[1]
             return Findings(detector, pixels, SMALLEST_PX[detector], None)
     width, height = PROBES_PX[1]
     pixels = replace(

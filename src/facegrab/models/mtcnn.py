@@ -16,13 +16,25 @@ from typing import NamedTuple
 
 from facegrab.errors import WeightsError
 from facegrab.models import cache
-from facegrab.models.mtcnn_graphs import OUTPUT, PROPOSAL, REFINEMENT, Shape, Weights, mtcnn_graph
+from facegrab.models.compute import ONNX_RUNTIME, OPENVINO
+from facegrab.models.mtcnn_blocked import BlockedGraph
+from facegrab.models.mtcnn_graphs import (
+    OUTPUT,
+    PROPOSAL,
+    REFINEMENT,
+    Graph,
+    Shape,
+    Weights,
+    mtcnn_graph,
+)
 
 log = logging.getLogger(__name__)
 
 PACKAGE = "mtcnn"
 VERSION = "1.0.0"
 INSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
+
+GRAPHS: dict[str, type[Graph]] = {ONNX_RUNTIME: BlockedGraph, OPENVINO: Graph}
 
 CONVERSION = 1
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
@@ -60,14 +72,17 @@ class MtcnnGraphs(NamedTuple):
     output: Path
 
 
-def mtcnn_graphs() -> MtcnnGraphs:
+def mtcnn_graphs(runtime: str = ONNX_RUNTIME) -> MtcnnGraphs:
     """The networks' ONNX graphs, made on first use.
+
+    Args:
+        runtime: that is to run them: both run either, but each has one that is faster.
 
     Raises:
         WeightsError: the weights are missing or not the published ones, or the cache cannot be
             written.
     """
-    return MtcnnGraphs(_cached(PROPOSAL), _cached(REFINEMENT), _cached(OUTPUT))
+    return MtcnnGraphs(*(_cached(shape, runtime) for shape in (PROPOSAL, REFINEMENT, OUTPUT)))
 
 
 def mtcnn_folder() -> Path:
@@ -88,20 +103,21 @@ def mtcnn_folder() -> Path:
     )
 
 
-def _cached(shape: Shape) -> Path:
+def _cached(shape: Shape, runtime: str) -> Path:
     """The graph is called by the hash of the only weights that are accepted."""
-    name = f"mtcnn-{shape.name}-v{CONVERSION}-{FILES[shape.name].sha256[:KEY_LENGTH]}"
+    hashed = FILES[shape.name].sha256[:KEY_LENGTH]
+    name = f"mtcnn-{shape.name}-{runtime}-v{CONVERSION}-{hashed}"
     if found := cache.find(name, ".onnx"):
         return found[0]
     log.info("preparing MTCNN's %s network, once", shape.name)
-    return cache.put(name, ".onnx", [_converted(shape)])
+    return cache.put(name, ".onnx", [_converted(shape, runtime)])
 
 
-def _converted(shape: Shape) -> bytes:
+def _converted(shape: Shape, runtime: str) -> bytes:
     path = mtcnn_folder() / FILES[shape.name].name
     weights = _read(path, FILES[shape.name].sha256)
     try:
-        return mtcnn_graph(shape, weights)
+        return mtcnn_graph(shape, weights, GRAPHS[runtime]())
     except ValueError as error:
         raise WeightsError(f"{path} is not the known network: {error}") from error
 

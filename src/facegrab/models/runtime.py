@@ -1,45 +1,12 @@
-"""Running a graph on a device, with ONNX Runtime, which is imported where it is used."""
+"""Networks that run: one call in, arrays out, whatever computes them."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import os
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
-import numpy as np
-
-from facegrab.errors import DeviceError, WeightsError
+from facegrab.models.compute import OPENVINO, Compute
 from facegrab.types import FloatArray
-
-if TYPE_CHECKING:
-    import onnxruntime as ort
-
-log = logging.getLogger(__name__)
-
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-CUDA_OPTIONS = {
-    # Trying out every algorithm, the default, starts over with each new image size.
-    "cudnn_conv_algo_search": "HEURISTIC",
-    "arena_extend_strategy": "kSameAsRequested",
-    # TensorFloat-32 keeps 10 bits of a mantissa: embeddings would differ from the CPU's.
-    "use_tf32": "0",
-}
-
-QUIET = 4
-"""ONNX Runtime's log level: what ends the process. Errors are raised too, and told once."""
-
-OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
-"""How ONNX Runtime's errors say it: it has no kind of its own for them."""
-
-INSTALL_CUDA = (
-    "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' "
-    "(the two share one folder, so only one may be installed), or use the device cpu"
-)
 
 
 class Net(Protocol):
@@ -61,9 +28,9 @@ class ManyNet(Protocol):
         ...
 
 
-def load_net(graph: Path, device: str = "cpu", threads: int = 0) -> Net:
-    """A network of one output that runs on a device: see load_many."""
-    net = load_many(graph, device, threads)
+def load_net(graph: Path, compute: Compute = Compute()) -> Net:  # noqa: B008 - immutable
+    """A network of one output: see load_many."""
+    net = load_many(graph, compute)
 
     def single(x: FloatArray) -> FloatArray:
         (output,) = net(x)
@@ -72,135 +39,21 @@ def load_net(graph: Path, device: str = "cpu", threads: int = 0) -> Net:
     return single
 
 
-def load_many(graph: Path, device: str = "cpu", threads: int = 0) -> ManyNet:
-    """A network that runs on a device.
+def load_many(graph: Path, compute: Compute = Compute()) -> ManyNet:  # noqa: B008 - immutable
+    """A network that is ready to run.
 
     Args:
         graph: an ONNX file.
-        device: ``"cpu"`` or ``"cuda"``.
-        threads: of the CPU; 0 is as many as the process may use.
+        compute: how.
 
     Raises:
-        DeviceError: the device is not there. No other is used in its place.
+        DeviceError: the device or the runtime is not there. No other is used in its place.
         WeightsError: the file is no graph.
     """
-    try:
-        import onnxruntime as ort
-    except ImportError as error:
-        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from error
-        raise DeviceError(
-            f"ONNX Runtime does not load ({error}): pip install --force-reinstall onnxruntime"
-        ) from error
-    provider = _provider(ort, device)
-    options = _options(ort, threads or usable_cores())
-    session = _session(ort, graph, options, provider)
-    # Where a provider does not load, the runtime goes on with another one: it has to be asked.
-    if session.get_providers()[0] != provider[0]:
-        raise DeviceError(f"the device {device} does not start; {INSTALL_CUDA}")
-    return _OnnxNet(ort, session, device)
+    if compute.runtime == OPENVINO:
+        from facegrab.models import openvino_runtime
 
+        return openvino_runtime.load(graph, compute)
+    from facegrab.models import onnx_runtime
 
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than there are."""
-    if hasattr(os, "process_cpu_count"):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _provider(ort: ModuleType, device: str) -> tuple[str, dict[str, str]]:
-    name = PROVIDERS.get(device)
-    if name is None:
-        raise DeviceError(f"the device is {' or '.join(PROVIDERS)}, not {device!r}")
-    if name not in ort.get_available_providers():
-        raise DeviceError(f"this ONNX Runtime has no {device}; {INSTALL_CUDA}")
-    if device == "cuda":
-        _preload_cuda(ort)
-        return name, CUDA_OPTIONS
-    return name, {}
-
-
-def _preload_cuda(ort: ModuleType) -> None:
-    """Loads the CUDA libraries that pip installed, which no search path knows of.
-
-    What this cannot load, the session will miss.
-    """
-    if hasattr(ort, "preload_dlls"):  # from 1.21 on
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            ort.preload_dlls()
-        log.debug("preloading CUDA: %s", said.getvalue() or "done")
-
-
-def _options(ort: ModuleType, threads: int) -> ort.SessionOptions:
-    """Settings of a session whose inputs differ in size and which does not own the machine.
-
-    The arena keeps what it was ever asked for: 130 MB for the detector at 1558 x 3162. Without it
-    every call maps fresh pages, which took a quarter of the time. The memory pattern plans per size
-    and gains nothing.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.enable_cpu_mem_arena = True
-    options.enable_mem_pattern = False
-    options.log_severity_level = QUIET
-    # Waiting threads would spin on cores that decode video meanwhile; not spinning costs the
-    # detector nothing and the recogniser at most 5 % on an otherwise idle machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _session(
-    ort: ModuleType, graph: Path, options: Any, provider: tuple[str, dict[str, str]]
-) -> ort.InferenceSession:
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    unreadable = (
-        errors.InvalidProtobuf,
-        errors.InvalidGraph,
-        errors.InvalidArgument,
-        errors.NoSuchFile,
-        errors.NotImplemented,
-    )
-    try:
-        # Its fall-back is another provider, announced by a print.
-        return ort.InferenceSession(graph, options, providers=[provider], enable_fallback=0)
-    except unreadable as error:
-        raise WeightsError(f"{graph} is no graph that can be loaded: {_line(error)}") from error
-    except (errors.Fail, errors.RuntimeException, errors.EPFail) as error:
-        if provider[0] == PROVIDERS["cpu"]:
-            raise WeightsError(f"{graph} cannot be loaded: {_line(error)}") from error
-        raise DeviceError(f"the device does not start ({_line(error)}); {INSTALL_CUDA}") from error
-
-
-class _OnnxNet:
-    def __init__(self, ort: ModuleType, session: ort.InferenceSession, device: str) -> None:
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        self._failures = (
-            errors.Fail,
-            errors.RuntimeException,
-            errors.EPFail,
-            errors.InvalidArgument,
-        )
-        self._session = session
-        self._device = device
-        self._input = session.get_inputs()[0].name
-        self.outputs = tuple(output.name for output in session.get_outputs())
-
-    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
-        try:
-            outputs = self._session.run(None, {self._input: x})
-        except self._failures as error:
-            if any(words in str(error) for words in OUT_OF_MEMORY):
-                raise MemoryError(_line(error)) from error
-            raise DeviceError(f"the device {self._device} failed: {_line(error)}") from error
-        return tuple(np.asarray(output, np.float32) for output in outputs)
-
-
-def _line(error: Exception) -> str:
-    """The error in one line."""
-    return " ".join(str(error).split())
+    return onnx_runtime.load(graph, compute)

@@ -173,8 +173,8 @@ class Index:
             ),
         )
 
-    def update_source(self, source: int, **columns: int) -> None:
-        """Sets columns of a source: width, height, frames_read, ..., complete."""
+    def update_source(self, source: int, **columns: int | str) -> None:
+        """Sets columns of a source: width, height, frames_read, ..., computed, complete."""
         names = ", ".join(f"{name} = ?" for name in columns)
         self._db.execute(f"UPDATE source SET {names} WHERE id = ?", (*columns.values(), source))
 

@@ -102,11 +102,11 @@ class Output:
                 album.discard({each.file for each in rows.extracts} - index.files())
             raise
 
-    def finish_source(self, row: int, **counts: int) -> None:
-        """Notes that a source is done."""
+    def finish_source(self, row: int, **columns: int | str) -> None:
+        """Notes that a source is done, and what there is to say of it."""
         _, index = self._open()
         with index.transaction():
-            index.update_source(row, complete=1, **counts)
+            index.update_source(row, complete=1, **columns)
 
     def write_table(self) -> None:
         """Writes the table for people, if there is anything to tell."""

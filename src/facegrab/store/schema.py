@@ -69,6 +69,10 @@ INSERT INTO extract SELECT source, frame, number, 'mean-face', file, NULL, NULL
     FROM outcome WHERE file NOT NULL ORDER BY source, frame, number;
 ALTER TABLE outcome DROP COLUMN file;
 """,
+    # Device, runtime and precision that the faces of a source were found with.
+    """
+ALTER TABLE source ADD COLUMN computed TEXT;
+""",
 )
 SCHEMA_VERSION = len(_STEPS)
 

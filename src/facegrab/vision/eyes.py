@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facegrab.models import weights
+from facegrab.models.compute import BF16, F32, ONNX_RUNTIME, OPENVINO, Best, Compute, slow_because
 from facegrab.models.runtime import load_net
 from facegrab.models.specs import DetectorSpec, Licence, RecogniserSpec
 from facegrab.vision.detect import Detector
@@ -14,6 +15,15 @@ from facegrab.vision.points import PointFinder
 from facegrab.vision.pyramid import coarse_layout, dlib_layout
 
 _DLIB_MODELS = "https://github.com/davisking/dlib-models"
+BEST: dict[str, Best] = {
+    # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2.
+    "mtcnn": (OPENVINO, F32),
+    "dlib": (OPENVINO, BF16),
+    # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.
+    "yunet": (ONNX_RUNTIME, F32),
+}
+"""By kind of network, the fastest of what decides as float32 does (bench: precision)."""
+
 CORNERS_LICENCE = Licence("CC0-1.0", commercial=True, source=_DLIB_MODELS)
 MESH_LICENCE = Licence("iBUG 300-W, not for commercial use", commercial=False, source=_DLIB_MODELS)
 
@@ -21,7 +31,7 @@ MESH_LICENCE = Licence("iBUG 300-W, not for commercial use", commercial=False, s
 def open_eyes(
     detector: DetectorSpec,
     recogniser: RecogniserSpec,
-    device: str,
+    compute: Compute,
     *,
     exact: bool = True,
     mesh: bool = True,
@@ -31,7 +41,7 @@ def open_eyes(
     Args:
         detector: which.
         recogniser: which.
-        device: ``"cpu"`` or ``"cuda"``.
+        compute: how the networks are run.
         exact: show dlib's detector dlib's own pyramid, so that boxes are dlib's; the coarser one
             takes half the time (pyramid.COARSE_RATE says what it costs).
         mesh: use dlib's 68-point model, which may not be used commercially.
@@ -42,11 +52,25 @@ def open_eyes(
     """
     corners = TreeLandmarker(weights.shape_predictor(5))
     return Eyes(
-        detector=open_detector(detector, device, exact=exact),
+        detector=open_detector(detector, compute, exact=exact),
         points=PointFinder(corners, TreeLandmarker(weights.shape_predictor(68)) if mesh else None),
-        recogniser=open_recogniser(recogniser, device, corners),
+        recogniser=open_recogniser(recogniser, compute, corners),
         detector_spec=detector,
+        computed=_computed(
+            compute.of_network(detector.kind, BEST), compute.of_network(recogniser.kind, BEST)
+        ),
     )
+
+
+def _computed(detector: Compute, recogniser: Compute) -> str:
+    """In words what computes."""
+    words = (
+        f"{detector}"
+        if detector == recogniser
+        else (f"{detector} (detector), {recogniser} (recogniser)")
+    )
+    why = slow_because()
+    return f"{words} ({why})" if why else words
 
 
 def licences(
@@ -61,32 +85,34 @@ def licences(
     return used | {"68-point landmarks": MESH_LICENCE} if mesh else used
 
 
-def open_detector(spec: DetectorSpec, device: str, *, exact: bool = True) -> Detector:
-    """A detector that runs on a device.
+def open_detector(spec: DetectorSpec, compute: Compute, *, exact: bool = True) -> Detector:
+    """A detector that is ready to run.
 
     Raises:
         WeightsError, DeviceError: see open_eyes.
     """
+    compute = compute.of_network(spec.kind, BEST)
     if spec.kind == "mtcnn":
         from facegrab.vision.mtcnn import open_mtcnn
 
-        return open_mtcnn(device)
+        return open_mtcnn(compute)
     if spec.kind == "dlib":
         layout_of = dlib_layout if exact else coarse_layout
-        return MmodDetector(load_net(weights.detector_graph(), device), layout_of)
+        return MmodDetector(load_net(weights.detector_graph(), compute), layout_of)
     from facegrab.vision import open_onnx
 
-    return open_onnx.open_detector(spec, device)
+    return open_onnx.open_detector(spec, compute)
 
 
-def open_recogniser(spec: RecogniserSpec, device: str, corners: Landmarker) -> Recogniser:
-    """A recogniser that runs on a device; dlib's cuts its chip by the corners of the eyes.
+def open_recogniser(spec: RecogniserSpec, compute: Compute, corners: Landmarker) -> Recogniser:
+    """A recogniser that is ready to run; dlib's cuts its chip by the corners of the eyes.
 
     Raises:
         WeightsError, DeviceError: see open_eyes.
     """
+    compute = compute.of_network(spec.kind, BEST)
     if spec.kind == "dlib":
-        return ResnetRecogniser(load_net(weights.recogniser_graph(), device), corners, spec)
+        return ResnetRecogniser(load_net(weights.recogniser_graph(), compute), corners, spec)
     from facegrab.vision import open_onnx
 
-    return open_onnx.open_recogniser(spec, device)
+    return open_onnx.open_recogniser(spec, compute)

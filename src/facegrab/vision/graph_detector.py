@@ -43,7 +43,7 @@ class OneShot:
 
 
 class GraphDetector:
-    """A detector that came as an ONNX graph. Not for two threads at a time.
+    """A detector that came as an ONNX graph.
 
     One image a call of the network: batching gains nothing on a processor, images may differ in
     size, and many a graph takes one only.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +35,19 @@ class Eyes:
         points: completes their points.
         recogniser: describes them.
         detector_spec: what the detector is called and on what terms it may be used.
+        computed: device, runtime and precision of the networks, in words.
     """
 
     detector: Detector
     points: PointFinder
     recogniser: Recogniser
     detector_spec: DetectorSpec
+    computed: str = ""
 
 
 @dataclass(slots=True)
 class Look:
-    """Finds and describes every face in frames of any sizes.
+    """Finds and describes every face in frames of any sizes; several threads may look at once.
 
     Args:
         eyes: the networks.
@@ -55,7 +58,8 @@ class Look:
     eyes: Eyes
     wanted: Wanted
     seconds: dict[str, float] = field(default_factory=dict)
-    """Seconds spent so far, by stage."""
+    """Seconds spent so far, by stage, of all threads together."""
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def __call__(self, frames: Sequence[Frame]) -> Faces:
         """Every face in the frames: rows in the order of the frames, best score first in each."""
@@ -153,7 +157,8 @@ class Look:
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        with self._lock:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 def _flat(found: Sequence[Detections]) -> tuple[IntArray, IntArray, Detections]:

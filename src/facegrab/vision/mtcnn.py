@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.compute import Compute
 from facegrab.models.mtcnn import mtcnn_graphs
 from facegrab.models.mtcnn_graphs import (
     OUTPUT_CHANNELS,
@@ -169,17 +170,17 @@ _NO_BOX = np.empty((0, 4), np.float32)
 _NO_PROPOSAL = np.empty((0, PROPOSAL_CHANNELS), np.float32)
 
 
-def open_mtcnn(device: str) -> MtcnnDetector:
+def open_mtcnn(compute: Compute) -> MtcnnDetector:
     """MTCNN with its own networks.
 
     Args:
-        device: ``"cpu"`` or ``"cuda"``.
+        compute: how the networks are run.
 
     Raises:
         WeightsError: the weights are missing or damaged, or the cache cannot be written.
         DeviceError: the device is not there.
     """
-    return MtcnnDetector(*(load_net(graph, device) for graph in mtcnn_graphs()))
+    return MtcnnDetector(*(load_net(graph, compute) for graph in mtcnn_graphs(compute.runtime)))
 
 
 def pyramid(width: int, height: int, feed: Feed) -> list[float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from facegrab.errors import WeightsError
 from facegrab.models import cache
 from facegrab.models.any_size import load_detector
+from facegrab.models.compute import Compute
 from facegrab.models.runtime import load_many
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.vision import retinaface, scrfd, ultraface, yunet
@@ -22,36 +23,34 @@ KINDS = {
 }
 
 
-def open_detector(spec: DetectorSpec, device: str, threads: int = 0) -> GraphDetector:
+def open_detector(spec: DetectorSpec, compute: Compute) -> GraphDetector:
     """A detector that runs on a device, on images of any size if nothing but its file forbids it.
 
     Args:
         spec: with a graph.
-        device: ``"cpu"`` or ``"cuda"``.
-        threads: of the CPU; 0 is as many as the process may use.
+        compute: how the network is run.
 
     Raises:
         WeightsError: the file is damaged, or not the one that the spec describes.
         DeviceError: the device is not there.
     """
     graph = _sound(spec)
-    net, pixels = load_detector(graph, spec.kind, spec.pixels, device, threads)
+    net, pixels = load_detector(graph, spec.kind, spec.pixels, compute)
     return GraphDetector(net, replace(spec, pixels=pixels), KINDS[spec.kind])
 
 
-def open_recogniser(spec: RecogniserSpec, device: str, threads: int = 0) -> ArcFaceRecogniser:
+def open_recogniser(spec: RecogniserSpec, compute: Compute) -> ArcFaceRecogniser:
     """A recogniser that runs on a device.
 
     Args:
         spec: with a graph.
-        device: ``"cpu"`` or ``"cuda"``.
-        threads: of the CPU; 0 is as many as the process may use.
+        compute: how the network is run.
 
     Raises:
         WeightsError: the file is damaged, or not the one that the spec describes.
         DeviceError: the device is not there.
     """
-    return ArcFaceRecogniser(load_many(_sound(spec), device, threads), spec)
+    return ArcFaceRecogniser(load_many(_sound(spec), compute), spec)
 
 
 def _sound(spec: DetectorSpec | RecogniserSpec) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -151,8 +152,8 @@ def _column_height(sizes: list[tuple[int, int]]) -> int:
     return column - GAP
 
 
-class Canvas:
-    """Makes canvases, in the same memory as long as the images keep their size.
+class Canvas(threading.local):
+    """Makes canvases, in the same memory of each thread as long as the images keep their size.
 
     Fresh memory would cost a quarter of the time: the system hands it out page by page.
 

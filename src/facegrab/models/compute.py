@@ -1,0 +1,140 @@
+"""How networks are computed on this machine: device, runtime, precision, threads.
+
+Which is fastest was measured (docs/performance.md): on x86-64 OpenVINO, in bfloat16 where the
+processor multiplies such numbers in hardware; elsewhere ONNX Runtime in float32.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TypeAlias
+
+from facegrab.errors import DeviceError
+from facegrab.settings import AUTO
+
+CPU, CUDA = "cpu", "cuda"
+OPENVINO, ONNX_RUNTIME = "openvino", "onnxruntime"
+F32, BF16 = "f32", "bf16"
+
+MOST_LOOKERS = 4
+"""More wait for each other: Python runs one at a time."""
+
+Best: TypeAlias = tuple[str, str]
+"""Runtime and precision."""
+
+_X86 = ("x86_64", "amd64")
+_WITHOUT_BF16 = "this processor does not compute in bf16"
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How networks are computed.
+
+    Attributes:
+        device: ``"cpu"`` or ``"cuda"``.
+        runtime: ``"openvino"`` or ``"onnxruntime"``.
+        precision: ``"f32"`` or ``"bf16"``.
+        threads: of the CPU; 0 is as many as the process may use.
+        asked: the precision was asked for, and not chosen as the fastest that finds the same.
+    """
+
+    device: str = CPU
+    runtime: str = ONNX_RUNTIME
+    precision: str = F32
+    threads: int = 0
+    asked: bool = False
+
+    def __str__(self) -> str:
+        name = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime"}[self.runtime]
+        return f"{self.device} with {name} in {self.precision}"
+
+    @property
+    def thread_count(self) -> int:
+        """Threads of the CPU that a network uses, so that all lookers together use them once."""
+        return max((self.threads or usable_cores()) // lookers(self.threads), 1)
+
+    def of_network(self, kind: str, best: Mapping[str, Best]) -> Compute:
+        """How a kind of network is computed.
+
+        Args:
+            kind: of network.
+            best: by kind, what was found to be fastest of what decides as float32 does. A kind
+                that nobody has compared runs on ONNX Runtime in float32, as it was made for.
+        """
+        if self.runtime == ONNX_RUNTIME or (self.asked and self.precision == BF16):
+            return self
+        runtime, precision = best.get(kind, (ONNX_RUNTIME, F32))
+        return replace(
+            self, runtime=runtime, precision=precision if self.precision == BF16 else F32
+        )
+
+
+def choose(device: str = CPU, precision: str = AUTO, threads: int = 0) -> Compute:
+    """What is fastest on this machine, within what was asked for.
+
+    Args:
+        device: ``"cpu"`` or ``"cuda"``.
+        precision: ``"auto"``, ``"exact"`` (float32), ``"f32"`` or ``"bf16"``.
+        threads: of the CPU; 0 is as many as the process may use.
+
+    Raises:
+        DeviceError: the precision is not to be had on this machine. No other is used in its place.
+    """
+    asked = precision != AUTO
+    if device != CPU or not has_openvino():
+        if precision == BF16:
+            why = "it needs OpenVINO: pip install openvino" if device == CPU else "CUDA is f32 only"
+            raise DeviceError(f"no bf16 on {device}: {why}")
+        return Compute(device, ONNX_RUNTIME, F32, threads, asked)
+    if precision == BF16 and not has_bf16():
+        raise DeviceError(f"{_WITHOUT_BF16}: choose another precision, f32 or auto")
+    fast = precision == BF16 or (precision == AUTO and has_bf16())
+    return Compute(device, OPENVINO, BF16 if fast else F32, threads, asked)
+
+
+def lookers(threads: int = 0) -> int:
+    """Threads that look at frames side by side.
+
+    Between the networks there is work that uses one core; two such threads keep two cores busy
+    where one that has both for its networks leaves a third of them idle (measured).
+
+    Args:
+        threads: of the CPU that may be used; 0 is as many as the process may use.
+    """
+    return min(threads or usable_cores(), MOST_LOOKERS)
+
+
+def slow_because() -> str | None:
+    """Why this machine does without the fast runtime, and the way out; None if it does not."""
+    if has_openvino():
+        return None
+    if platform.machine().lower() in _X86:
+        return "OpenVINO is not installed: pip install openvino makes the networks faster"
+    return f"the networks run on ONNX Runtime: OpenVINO is not used on {platform.machine()}"
+
+
+def has_openvino() -> bool:
+    """OpenVINO is installed, on a processor that it was measured on."""
+    return platform.machine().lower() in _X86 and find_spec("openvino") is not None
+
+
+@lru_cache(maxsize=1)
+def has_bf16() -> bool:
+    """The processor multiplies bfloat16 in hardware (AVX512_BF16 or AMX), as OpenVINO sees it."""
+    from facegrab.models.openvino_runtime import capabilities
+
+    return "BF16" in capabilities()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which can be fewer than there are."""
+    if hasattr(os, "process_cpu_count"):
+        return os.process_cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,130 @@
+"""Graphs on OpenVINO, for processors of the x86-64 kind; it is imported where it is used.
+
+Its answers do not depend on the number of threads nor on what else is in a batch, bit for bit
+(tested), in float32 and in bfloat16.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facegrab.errors import DeviceError, WeightsError
+from facegrab.models.compute import CPU, Compute
+from facegrab.types import FloatArray
+
+CONVERTER = "openvino.tools.ovc"
+"""Reports every import to its maker over the network, and is not needed to run a graph."""
+
+SHAPES_KEPT = 32
+"""Input sizes for which prepared code is kept. Without a limit each new one, as in a folder of
+photographs, costs 1 MB for ever (measured)."""
+
+OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "out of memory", "Failed to allocate")
+REINSTALL = "pip install --force-reinstall openvino, or pip uninstall openvino"
+
+
+def load(graph: Path, compute: Compute) -> OpenVinoNet:
+    """A network that OpenVINO runs.
+
+    Args:
+        graph: an ONNX file.
+        compute: precision and threads.
+
+    Raises:
+        DeviceError: OpenVINO does not load.
+        WeightsError: the file is no graph.
+    """
+    openvino = _openvino()
+    try:
+        reader = openvino.frontend.FrontEndManager().load_by_framework("onnx")
+        # Not Core.read_model: for a file that is no graph it asks every reader it has, TensorFlow's
+        # too, which write to the terminal.
+        model = reader.convert(reader.load(str(graph)))
+        compiled = _core().compile_model(model, "CPU", _options(compute))
+    except Exception as error:  # its errors have no common kind but this
+        if isinstance(error, MemoryError) or _is_memory(error):
+            raise MemoryError(_line(error)) from error
+        raise WeightsError(f"{graph} is no graph that can be loaded: {_line(error)}") from error
+    return OpenVinoNet(compiled)
+
+
+def capabilities() -> list[str]:
+    """What OpenVINO says that the processor can do: FP32, BF16, INT8 ...
+
+    Raises:
+        DeviceError: OpenVINO does not load.
+    """
+    return list(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+class OpenVinoNet:
+    """A network of one input; several threads may call it at once."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._own = threading.local()
+        names = (output.get_names() for output in compiled.outputs)
+        self.outputs = tuple(min(each) if each else "" for each in names)
+
+    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._compiled.create_infer_request()
+        try:
+            answers = request.infer([np.ascontiguousarray(x)], share_inputs=True)
+        except RuntimeError as error:
+            if _is_memory(error):
+                raise MemoryError(_line(error)) from error
+            raise DeviceError(f"the device {CPU} failed: {_line(error)}") from error
+        return tuple(np.asarray(answers[each], np.float32) for each in self._compiled.outputs)
+
+
+def _options(compute: Compute) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": compute.precision,
+        "INFERENCE_NUM_THREADS": compute.thread_count,
+        "PERFORMANCE_HINT": "LATENCY",
+        # Threads bound to a core would wait there for the decoder's, while another core is free.
+        "ENABLE_CPU_PINNING": False,
+        "CPU_RUNTIME_CACHE_CAPACITY": SHAPES_KEPT,
+    }
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    return _openvino().Core()
+
+
+def _openvino() -> Any:
+    """OpenVINO without its converter."""
+    loaded = CONVERTER in sys.modules
+    if not loaded:
+        sys.modules[CONVERTER] = None  # type: ignore[assignment]  # makes its import fail
+    try:
+        import openvino
+        import openvino.frontend
+    except ImportError as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise DeviceError(f"OpenVINO does not load ({_line(error)}): {REINSTALL}") from error
+    finally:
+        if not loaded:
+            del sys.modules[CONVERTER]
+    return openvino
+
+
+def _is_memory(error: Exception) -> bool:
+    return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def _line(error: Exception) -> str:
+    """What the error says, without the places in OpenVINO's source that come first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return " ".join(telling or lines)
