@@ -110,7 +110,8 @@ def test_no_part_can_reach_itself() -> None:
 
 def test_every_library_is_declared() -> None:
     text = (ROOT.parents[1] / "pyproject.toml").read_text("utf-8")
-    module_of = {"cv2": "opencv-python-headless", "google": "onnx"}  # brings protobuf
+    # onnx brings protobuf, numba brings llvmlite.
+    module_of = {"cv2": "opencv-python-headless", "google": "onnx", "llvmlite": "numba"}
     used = {name.split(".")[0] for module in MODULES for name in imports(module)}
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         assert f'"{module_of.get(library, library)}' in text.split("[project.optional")[0], library

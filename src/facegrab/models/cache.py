@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import os
 import sys
 import time
@@ -112,10 +113,18 @@ def _full_name(name: str, content: Bytes, suffix: str) -> str:
 def _sound_content(path: Path, name: str, suffix: str) -> Bytes | None:
     """What the file holds, or None if that is not what its name says."""
     try:
-        content = np.fromfile(path, np.uint8)
+        content = _mapped(path)
     except OSError:
         return None
     return content if path.name == _full_name(name, content, suffix) else None
+
+
+def _mapped(path: Path) -> Bytes:
+    """The file's content, not copied; nobody changes a file of the cache in place."""
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return np.empty(0, np.uint8)
+        return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def _remove_damaged(folder: Path, name: str, suffix: str) -> None:

@@ -60,6 +60,7 @@ def load(name: str, source: Path, compiled: Callable[[], Any]) -> MachineCode:
         DeviceError: Numba or llvmlite is missing or does not work.
         WeightsError: there is no home folder for the cache.
     """
+    text = source.read_bytes()
     with _way_out():
         # Imported here: most of the 30 ms.
         import llvmlite
@@ -68,7 +69,7 @@ def load(name: str, source: Path, compiled: Callable[[], Any]) -> MachineCode:
         llvm.check_jit_execution()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        key = [source.read_bytes(), llvmlite.__version__, *_processor(llvm), _user()]
+        key = [text, llvmlite.__version__, *_processor(llvm), _user()]
         digest = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()
         full_name = f"{name}-{digest[:KEY_LENGTH]}"
         if (content := _kept(full_name)) is not None:
@@ -139,7 +140,10 @@ def _loaded(llvm: ModuleType, content: NDArray[np.uint8]) -> MachineCode:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine(llvm))
     engine.add_object_file(llvm.ObjectFileRef.from_data(content.tobytes()))
     engine.finalize_object()
-    return MachineCode(engine.get_function_address(SYMBOL), engine)
+    address = engine.get_function_address(SYMBOL)
+    if not address:
+        raise RuntimeError(f"an object file without {SYMBOL}")
+    return MachineCode(address, engine)
 
 
 def _target_machine(llvm: ModuleType) -> Any:

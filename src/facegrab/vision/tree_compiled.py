@@ -1,0 +1,101 @@
+"""The walk through a forest of regression trees in machine code, for all faces at once."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facegrab.models import machine_code
+from facegrab.models.dat import ShapePredictor
+from facegrab.types import FloatArray, Image, IntArray
+from facegrab.vision.tree_numpy import centred, corner_and_side
+
+NAME = "landmark-trees"
+
+_POINTER, _INTEGER, _DOUBLE = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+# As in tree_kernel: images, size, box, faces, counts, norm; the forest; room and the result.
+_PROTOTYPE = ctypes.CFUNCTYPE(
+    None, *[_POINTER] * 3, _INTEGER, _POINTER, _DOUBLE, *[_POINTER] * 8, *[_POINTER] * 4
+)  # fmt: skip
+_loading = threading.Lock()
+
+
+class CompiledWalker:
+    """Walks outside of Python's lock; what a call computes belongs to that call alone."""
+
+    def __init__(self, forest: ShapePredictor) -> None:
+        stages, trees, splits = forest.threshold.shape
+        points, features = len(forest.initial), forest.anchor.shape[1]
+        depth = (splits + 1).bit_length() - 1
+        counts = np.array([points, stages, trees, splits, depth, features], np.int64)
+        shape, self._norm = centred(forest.initial)
+        splitting = (forest.split_a, forest.split_b, forest.threshold, forest.leaf)
+        arrays = (counts, forest.initial, shape, *splitting, forest.anchor, forest.delta)
+        # Whatever an address leads to has to live as long as the address.
+        self._arrays = [np.ascontiguousarray(array) for array in arrays]
+        self._counts, *self._forest = _addresses(*self._arrays)
+        self._points, self._features, self._trees = points, features, trees
+
+    def __call__(self, images: Sequence[Image], image_of: IntArray, box: FloatArray) -> FloatArray:
+        """See Landmarker.
+
+        Raises:
+            ValueError: an image is not uint8 (H, W, 3), or a box has none.
+            DeviceError: Numba does not work.
+        """
+        points = np.empty((len(box), self._points, 2), np.float32)
+        if not len(box):
+            return points
+        numbers = image_of.tolist()
+        if len(numbers) != len(box):
+            raise ValueError(f"{len(box)} boxes, but images of {len(numbers)}")
+        readable = {number: _readable(images[number]) for number in set(numbers)}
+        images_at = np.array([readable[number].ctypes.data for number in numbers], np.uintp)
+        size = np.array([readable[number].shape[1::-1] for number in numbers], np.int64)
+        corner_side = np.concatenate(corner_and_side(box), axis=1)
+        faces = _addresses(images_at, size, corner_side)
+        pixel = np.empty(self._features, np.int64)
+        grey = np.empty(self._features, np.float32)
+        node = np.empty(self._trees, np.int32)
+        room = _addresses(pixel, grey, node, points)
+        _function()(*faces, len(box), self._counts, self._norm, *self._forest, *room)
+        return points
+
+
+def _addresses(*arrays: NDArray[Any]) -> list[int]:
+    return [array.ctypes.data for array in arrays]
+
+
+def _readable(image: Image) -> Image:
+    """The image, checked: beyond its end the machine code would read on."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    return np.ascontiguousarray(image)
+
+
+def _function() -> Callable[..., None]:
+    # Else two threads that come first would both compile.
+    with _loading:
+        return _loaded()
+
+
+@cache
+def _loaded() -> Callable[..., None]:
+    from_source = Path(__file__).with_name("tree_kernel.py")
+    code = machine_code.load(NAME, from_source, _compiled)
+    function = _PROTOTYPE(code.address)
+    function.owner = code.owner  # type: ignore[attr-defined]
+    return function
+
+
+def _compiled() -> Any:
+    from facegrab.vision import tree_kernel
+
+    return tree_kernel.compiled()
