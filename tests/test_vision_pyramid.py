@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from facegrab.models.details import MEAN_RGB
 from facegrab.models.details import OUTER_PADDING_PX as MARGIN
 from facegrab.vision.pyramid import (
+    ALL_LEVELS,
     Canvas,
     LayoutOf,
     Level,
@@ -36,7 +37,7 @@ def test_layout_of_a_small_frame_is_dlibs() -> None:
 
 @given(LAYOUTS, SIDES, SIDES)
 def test_levels_lie_inside(layout_of: LayoutOf, width: int, height: int) -> None:
-    place = layout_of(width, height)
+    place = layout_of(width, height, ALL_LEVELS)
     for number, level in enumerate(place.levels):
         assert level.x >= MARGIN
         assert level.y >= MARGIN
@@ -50,7 +51,7 @@ def test_levels_lie_inside(layout_of: LayoutOf, width: int, height: int) -> None
 def test_the_level_of_a_pixel_is_the_first_it_lies_in(
     layout_of: LayoutOf, width: int, height: int, data: st.DataObject
 ) -> None:
-    place = layout_of(width, height)
+    place = layout_of(width, height, ALL_LEVELS)
     number = data.draw(st.integers(0, len(place.levels) - 1))
     level = place.levels[number]
     x = data.draw(st.integers(level.x, level.x + level.width - 1))
@@ -108,7 +109,7 @@ def test_the_coarse_pyramid_has_half_of_the_pixels() -> None:
 def test_a_levels_corners_are_the_images(
     layout_of: LayoutOf, width: int, height: int, data: st.DataObject
 ) -> None:
-    place = layout_of(width, height)
+    place = layout_of(width, height, ALL_LEVELS)
     number = data.draw(st.integers(0, min(len(place.levels) - 1, 6)))
     level = place.levels[number]
     corner = np.array([level.width - 1, level.height - 1], np.float64)

@@ -110,7 +110,7 @@ def _measured(models: Models, pictures: Sequence[Labelled], compute: Compute) ->
     from facegrab.vision.look import Look
 
     # As a run has it by default.
-    eyes = open_eyes(*models, compute, exact=False, mesh=False)
+    eyes = open_eyes(*models, compute, mesh=False)
     progress = _Progress(_name(models))
     try:
         return compare(describe(pictures, Look(eyes, Wanted()), progress))

@@ -15,12 +15,12 @@ from facegrab.models import compute, packs
 from facegrab.people.gallery import GalleryStats
 from facegrab.people.references import collect, load
 from facegrab.run import Choice, Run, result_settings
-from facegrab.settings import AUTO, COMMERCIAL, EXACT, ProcessSettings, RecognitionSettings
+from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Plan, Summary, Watcher
 from facegrab.vision import eyes as opening
 from facegrab.vision.alignments import parse_alignments, require_points68
-from facegrab.vision.feed import DLIB_SCALES, UPSAMPLE, Wanted
+from facegrab.vision.feed import UPSAMPLE, Wanted
 from facegrab.vision.look import Eyes, Look
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
@@ -153,7 +153,6 @@ class FaceGrab:
                 self._choice.detector,
                 self._choice.recogniser,
                 compute.choose(process.device, process.precision, process.threads),
-                exact=process.precision == EXACT or process.scale in DLIB_SCALES,
                 mesh=process.licence != COMMERCIAL,
             )
         wanted = Wanted(process.scale, process.min_face, process.max_face, process.extract_size)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_images_of_any_shape_are_looked_at(exact: bool) -> None:
-    detector = open_detector(packs.resolve_detector("dlib"), Compute(), exact=exact)
+    detector = open_detector(packs.resolve_detector("dlib"), Compute(exact=exact))
     sides = (1, 2, 5, 7, 15, 16, 17, 29, 40, 79, 300)
     images = [np.zeros((h, w, 3), np.uint8) for h in sides for w in sides]
     assert [len(found) for found in detector(images, [Feed(1.0)] * len(images))] == [0] * len(

@@ -13,7 +13,7 @@ from clips import shared_media
 
 from facegrab.media.images import read_image
 from facegrab.models import packs
-from facegrab.models.compute import Compute
+from facegrab.models.compute import choose
 from facegrab.models.weights import shape_predictor, weights_folder
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.eyes import open_eyes
@@ -41,7 +41,9 @@ def _stills(upsample: int) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def eyes() -> Eyes:
-    return open_eyes(packs.resolve_detector("dlib"), packs.resolve_recogniser("dlib"), Compute())
+    return open_eyes(
+        packs.resolve_detector("dlib"), packs.resolve_recogniser("dlib"), choose(precision="exact")
+    )
 
 
 @lru_cache

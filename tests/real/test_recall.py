@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facegrab.models import packs
-from facegrab.models.compute import Compute
+from facegrab.models.compute import choose
 from facegrab.vision.eyes import open_detector
 from facegrab.vision.feed import Feed
 
@@ -20,7 +20,7 @@ FACE_PX = 95
 def test_a_face_of_any_size_is_found() -> None:
     data = pytest.importorskip("skimage.data")
     portrait = data.astronaut()[:300, 60:360]
-    detector = open_detector(packs.resolve_detector("dlib"), Compute(), exact=False)
+    detector = open_detector(packs.resolve_detector("dlib"), choose())
     missed = []
     for side in range(detector.smallest_px + 4, 240, 4):
         scale = side / FACE_PX

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from facegrab.eval_command import main
 from facegrab.evaluate import compare, describe, labelled
 from facegrab.models import packs
-from facegrab.models.compute import Compute
+from facegrab.models.compute import choose
 from facegrab.types import Image
 from facegrab.verification import figures
 from facegrab.vision.eyes import open_eyes
@@ -44,7 +44,7 @@ def people(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("detector", ["mtcnn", "dlib"])
 def test_two_people_are_told_apart_without_an_error(people: Path, detector: str) -> None:
     specs = packs.choose(detector=detector)
-    look = Look(open_eyes(*specs, Compute(), exact=False, mesh=False), Wanted())
+    look = Look(open_eyes(*specs, choose(), mesh=False), Wanted())
     result = compare(describe(labelled(people), look))
     assert (len(result.pairs.same), len(result.pairs.different)) == (6, 9)
     assert result.missed == ()

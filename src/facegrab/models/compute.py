@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TypeAlias
 
 from facegrab.errors import DeviceError
-from facegrab.settings import AUTO
+from facegrab.settings import AUTO, EXACT
 
 CPU, CUDA = "cpu", "cuda"
 OPENVINO, ONNX_RUNTIME = "openvino", "onnxruntime"
@@ -41,6 +41,8 @@ class Compute:
         precision: ``"f32"`` or ``"bf16"``.
         threads: of the CPU; 0 is as many as the process may use.
         asked: the precision was asked for, and not chosen as the fastest that finds the same.
+        exact: dlib's detector is shown dlib's own pyramid, so that its boxes are dlib's; the
+            coarser one takes half the time (pyramid.COARSE_RATE says what it costs).
     """
 
     device: str = CPU
@@ -48,6 +50,7 @@ class Compute:
     precision: str = F32
     threads: int = 0
     asked: bool = False
+    exact: bool = False
 
     def __str__(self) -> str:
         name = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime"}[self.runtime]
@@ -90,11 +93,11 @@ def choose(device: str = CPU, precision: str = AUTO, threads: int = 0) -> Comput
         if precision == BF16:
             why = "it needs OpenVINO: pip install openvino" if device == CPU else "CUDA is f32 only"
             raise DeviceError(f"no bf16 on {device}: {why}")
-        return Compute(device, ONNX_RUNTIME, F32, threads, asked)
+        return Compute(device, ONNX_RUNTIME, F32, threads, asked, precision == EXACT)
     if precision == BF16 and not has_bf16():
         raise DeviceError(f"{_WITHOUT_BF16}: choose another precision, f32 or auto")
     fast = precision == BF16 or (precision == AUTO and has_bf16())
-    return Compute(device, OPENVINO, BF16 if fast else F32, threads, asked)
+    return Compute(device, OPENVINO, BF16 if fast else F32, threads, asked, precision == EXACT)
 
 
 def lookers(threads: int = 0) -> int:

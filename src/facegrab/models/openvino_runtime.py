@@ -46,7 +46,12 @@ def load(graph: Path, compute: Compute) -> OpenVinoNet:
         # Not Core.read_model: for a file that is no graph it asks every reader it has, TensorFlow's
         # too, which write to the terminal.
         model = reader.convert(reader.load(str(graph)))
+        # An empty file is a graph of nothing to it.
+        if len(model.inputs) != 1 or not model.outputs:
+            raise WeightsError(f"{graph} is no graph of one input that can be loaded")
         compiled = _core().compile_model(model, "CPU", _options(compute))
+    except WeightsError:
+        raise
     except Exception as error:  # its errors have no common kind but this
         if isinstance(error, MemoryError) or _is_memory(error):
             raise MemoryError(_line(error)) from error

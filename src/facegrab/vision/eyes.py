@@ -33,7 +33,6 @@ def open_eyes(
     recogniser: RecogniserSpec,
     compute: Compute,
     *,
-    exact: bool = True,
     mesh: bool = True,
 ) -> Eyes:
     """Detector, landmarks and recogniser.
@@ -42,8 +41,6 @@ def open_eyes(
         detector: which.
         recogniser: which.
         compute: how the networks are run.
-        exact: show dlib's detector dlib's own pyramid, so that boxes are dlib's; the coarser one
-            takes half the time (pyramid.COARSE_RATE says what it costs).
         mesh: use dlib's 68-point model, which may not be used commercially.
 
     Raises:
@@ -52,7 +49,7 @@ def open_eyes(
     """
     corners = TreeLandmarker(weights.shape_predictor(5))
     return Eyes(
-        detector=open_detector(detector, compute, exact=exact),
+        detector=open_detector(detector, compute),
         points=PointFinder(corners, TreeLandmarker(weights.shape_predictor(68)) if mesh else None),
         recogniser=open_recogniser(recogniser, compute, corners),
         detector_spec=detector,
@@ -85,7 +82,7 @@ def licences(
     return used | {"68-point landmarks": MESH_LICENCE} if mesh else used
 
 
-def open_detector(spec: DetectorSpec, compute: Compute, *, exact: bool = True) -> Detector:
+def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
     """A detector that is ready to run.
 
     Raises:
@@ -97,7 +94,7 @@ def open_detector(spec: DetectorSpec, compute: Compute, *, exact: bool = True) -
 
         return open_mtcnn(compute)
     if spec.kind == "dlib":
-        layout_of = dlib_layout if exact else coarse_layout
+        layout_of = dlib_layout if compute.exact else coarse_layout
         return MmodDetector(load_net(weights.detector_graph(), compute), layout_of)
     from facegrab.vision import open_onnx
 

@@ -16,9 +16,6 @@ from facegrab.vision.pyramid import resize_corners
 
 UPSAMPLE = 2.0
 """FaceGrab has always enlarged the scaled frame once more before detection, by 2."""
-DLIB_SCALES = (0.5, 1.0)
-"""At these the fed image is one that dlib makes itself, without and with one upsample: so the boxes
-can be compared with dlib's and face_recognition's, and are made to be the same."""
 USEFUL_SHARE = 0.25
 """A box of this share of the extract's side is enlarged about twice: a smaller one is of no use."""
 SMALLEST_REFERENCE_PX = 20

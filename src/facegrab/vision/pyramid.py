@@ -26,6 +26,8 @@ COARSE_RATE = 0.61
 sizes no face was lost at .61, 6 % were at .55; on 333 faces of films and groups one was. At .61
 the second and third level lie beside each other."""
 _ENDLESS = 2**40
+ALL_LEVELS = 1000
+"""More than any pyramid has."""
 SMALLEST_HEIGHT = 5
 """dlib ends the pyramid before a level of fewer rows."""
 
@@ -81,17 +83,17 @@ class Layout:
         return np.asarray(points * np.array([x_ratio, y_ratio] * (points.size // 2)))
 
 
-LayoutOf: TypeAlias = Callable[[int, int], Layout]
-"""Lays out the canvas for an image of width x height pixels."""
+LayoutOf: TypeAlias = Callable[[int, int, int], Layout]
+"""Lays out the canvas for an image of width x height pixels, of so many levels at most."""
 
 
 @lru_cache(maxsize=64)
-def coarse_layout(width: int, height: int) -> Layout:
+def coarse_layout(width: int, height: int, most_levels: int = ALL_LEVELS) -> Layout:
     """A canvas with levels COARSE_RATE apart: each in the gap of least height that it fits into."""
     placed: list[Level] = []
     free = [Level(MARGIN, MARGIN, width, _ENDLESS)]
     bottom = MARGIN
-    for level_width, level_height in _level_sizes(width, height, COARSE_RATE):
+    for level_width, level_height in _level_sizes(width, height, COARSE_RATE)[:most_levels]:
         fitting = [g for g in free if g.width >= level_width and g.height >= level_height]
         gap = min(fitting, key=lambda each: each.height)
         free.remove(gap)
@@ -105,11 +107,12 @@ def coarse_layout(width: int, height: int) -> Layout:
 
 
 @lru_cache(maxsize=64)
-def dlib_layout(width: int, height: int) -> Layout:
+def dlib_layout(width: int, height: int, most_levels: int = ALL_LEVELS) -> Layout:
     """dlib's canvas for an image of width x height pixels: a column, the rest up beside it.
 
     The packing is dlib's (compute_tiled_image_pyramid_details): the network sees a level's
-    neighbours across the gap, so another packing would move scores.
+    neighbours across the gap, so another packing would move scores; so would fewer levels, and
+    their number is not limited.
     """
     sizes = _level_sizes(width, height, DLIB_RATE)
     column = _column_height(sizes)
@@ -167,18 +170,19 @@ class Canvas(threading.local):
         self._pixels = np.empty((0, 0, 0), np.float32)
         self._planes: list[NDArray[np.uint8]] = []
 
-    def fill(self, image: Image) -> tuple[FloatArray, Layout]:
+    def fill(self, image: Image, most_levels: int = ALL_LEVELS) -> tuple[FloatArray, Layout]:
         """The canvas of an image, valid until the next call.
 
         Args:
             image: RGB uint8 (H, W, 3).
+            most_levels: the largest ones only.
 
         Returns:
             float32 (3, canvas height, canvas width), mean subtracted, divided by 256, zero
             between the levels; and its layout.
         """
         height, width = image.shape[:2]
-        place = self._layout_of(width, height)
+        place = self._layout_of(width, height, most_levels)
         if place != self._layout:
             self._pixels = np.zeros((3, place.height, place.width), np.float32)
             self._planes = [np.empty((height, width), np.uint8) for _ in MEAN_RGB]

@@ -1,0 +1,107 @@
+"""What computes the networks: the fastest there is, or exactly what was asked for."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from facegrab.errors import DeviceError
+from facegrab.models import compute
+from facegrab.models.compute import BF16, F32, ONNX_RUNTIME, OPENVINO, Best, Compute, choose
+
+BEST: dict[str, Best] = {"quick": (OPENVINO, BF16), "even": (OPENVINO, F32)}
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """One with OpenVINO and bfloat16."""
+    monkeypatch.setattr(compute, "has_openvino", lambda: True)
+    monkeypatch.setattr(compute, "has_bf16", lambda: True)
+    return monkeypatch
+
+
+def of(kind: str, precision: str) -> tuple[str, str]:
+    network = choose(precision=precision).of_network(kind, BEST)
+    return network.runtime, network.precision
+
+
+def test_auto_is_the_best_of_each_network(machine: pytest.MonkeyPatch) -> None:
+    assert of("quick", "auto") == (OPENVINO, BF16)
+    assert of("even", "auto") == (OPENVINO, F32)
+    # Nobody has looked whether it decides alike: as it was tried when it was added.
+    assert of("unknown", "auto") == (ONNX_RUNTIME, F32)
+
+
+def test_auto_needs_no_bf16(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(compute, "has_bf16", lambda: False)
+    assert of("quick", "auto") == (OPENVINO, F32)
+
+
+@pytest.mark.parametrize("precision", ["exact", "f32"])
+def test_f32_is_f32_for_all(machine: pytest.MonkeyPatch, precision: str) -> None:
+    assert {of(kind, precision)[1] for kind in ("quick", "even", "unknown")} == {F32}
+    assert choose(precision=precision).exact == (precision == "exact")
+
+
+def test_bf16_that_is_asked_for_is_used_for_all(machine: pytest.MonkeyPatch) -> None:
+    assert {of(kind, "bf16") for kind in ("quick", "even", "unknown")} == {(OPENVINO, BF16)}
+
+
+def test_bf16_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(compute, "has_bf16", lambda: False)
+    with pytest.raises(DeviceError, match=r"processor does not compute in bf16.*f32 or auto"):
+        choose(precision="bf16")
+
+
+def test_bf16_without_openvino_is_an_error(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(compute, "has_openvino", lambda: False)
+    with pytest.raises(DeviceError, match="pip install openvino"):
+        choose(precision="bf16")
+    with pytest.raises(DeviceError, match="no bf16 on cuda"):
+        choose("cuda", precision="bf16")
+
+
+def test_without_openvino_the_other_runtime_is_said(machine: pytest.MonkeyPatch) -> None:
+    assert compute.slow_because() is None
+    machine.undo()
+    machine.setattr(compute, "find_spec", lambda name: None)
+    machine.setattr(platform, "machine", lambda: "x86_64")
+    assert choose() == Compute("cpu", ONNX_RUNTIME, F32)
+    assert "pip install openvino" in str(compute.slow_because())
+    machine.setattr(platform, "machine", lambda: "arm64")
+    assert "arm64" in str(compute.slow_because())
+
+
+def test_a_computer_of_another_kind_does_without(machine: pytest.MonkeyPatch) -> None:
+    machine.undo()
+    machine.setattr(compute, "find_spec", lambda name: object())
+    machine.setattr(platform, "machine", lambda: "aarch64")
+    assert choose().runtime == ONNX_RUNTIME
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "lookers", "each"),
+    [(1, 0, 1, 1), (2, 0, 2, 1), (8, 0, 4, 2), (64, 0, 4, 16), (8, 1, 1, 1), (2, 6, 4, 1)],
+)
+def test_lookers_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, cores: int, threads: int, lookers: int, each: int
+) -> None:
+    monkeypatch.setattr(compute, "usable_cores", lambda: cores)
+    assert compute.lookers(threads) == lookers
+    assert Compute(threads=threads).thread_count == each
+
+
+def test_words_name_device_runtime_and_precision() -> None:
+    assert str(Compute("cpu", OPENVINO, BF16)) == "cpu with OpenVINO in bf16"
+
+
+def test_bf16_is_asked_of_openvino() -> None:
+    pytest.importorskip("openvino")
+    flags = Path("/proc/cpuinfo")
+    if not flags.exists():
+        pytest.skip("the processor's flags cannot be read here")
+    words = flags.read_text().split()
+    compute.has_bf16.cache_clear()
+    assert compute.has_bf16() == ("avx512_bf16" in words or "amx_bf16" in words)
