@@ -1,4 +1,4 @@
-"""The bench: ``python -m bench [--quick] [--only NAME ...] [--json FILE]``.
+"""The bench: ``python -m bench [--quick] [--long] [--only NAME ...] [--json FILE]``.
 
 Exit code 1 if a figure is missed or could not be measured.
 """
@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from bench.ancestor import ancestor
+from bench.blas import blas
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
+from bench.fourk import fourk
+from bench.growth import growth
 from bench.machine import busy, machine
 from bench.media import Setup
 from bench.mtcnn import mtcnn
-from bench.networks import detector, recogniser
+from bench.networks import detector, landmarks, recogniser
+from bench.pair import pair
+from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
 from bench.verification import verification
-from bench.whole import memory_growth, startup, whole_run
+from bench.whole import every_frame, whole_run
 from facegrab.errors import FaceGrabError
 
 Measure = Callable[[Setup], Iterator[Row]]
@@ -29,12 +37,18 @@ MEASURES: dict[str, Measure] = {
     "mtcnn": mtcnn,
     "detector": detector,
     "recogniser": recogniser,
+    "landmarks": landmarks,
+    "blas": blas,
     "detection": detection,
     "verification": verification,
     "hamilton": hamilton,
     "crowd": crowd_found,
     "whole": whole_run,
-    "memory": memory_growth,
+    "every-frame": every_frame,
+    "4k": fourk,
+    "growth": growth,
+    "pair": pair,
+    "ancestor": ancestor,
 }
 
 
@@ -48,9 +62,12 @@ def main() -> int:
     if options.quick:
         print("a smoke run: short clips, few rounds; its figures prove nothing")
     rows: list[Row] = []
+    setup = Setup(quick=options.quick, long=options.long)
     for name in options.only or MEASURES:
-        print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        rows += _measured(name, Setup(quick=options.quick))
+        print(f"measuring {name} ...", end=" ", file=sys.stderr, flush=True)
+        start = time.perf_counter()
+        rows += _measured(name, setup)
+        print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     print()
     print(rendered(rows))
     if options.json:
@@ -71,12 +88,13 @@ def _measured(name: str, setup: Setup) -> Sequence[Row]:
     except Exception as error:  # noqa: BLE001 - one broken measure shall not hide the others
         traceback.print_exc()
         rows.append(failed(name, f"{type(error).__name__}: {error}"))
-    return rows
+    return [replace(row, quick=setup.quick) for row in rows]
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measures FaceGrab.")
     parser.add_argument("--quick", action="store_true", help="a smoke run on short clips")
+    parser.add_argument("--long", action="store_true", help="also a clip of an hour")
     parser.add_argument(
         "--only", nargs="+", choices=MEASURES, metavar="NAME", help=", ".join(MEASURES)
     )

@@ -34,8 +34,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--reference", default="*")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--scale", type=float)
-    parser.add_argument("--detector", default="mtcnn")
+    parser.add_argument("--settings", type=json.loads, default={})
     return parser.parse_args()
 
 
@@ -49,11 +48,10 @@ def _decode(clip: Path) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """FaceGrab at embedded defaults but for the scale and the detector."""
+    """FaceGrab with the settings given, at embedded defaults else."""
     from facegrab import FaceGrab, ProcessSettings
 
-    scale = "auto" if options.scale is None else options.scale
-    settings = ProcessSettings(scale=scale, detector=options.detector)
+    settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
     grab = FaceGrab(options.reference, process=settings)
     summary = grab.process(options.clip, options.output, watcher=watch)
@@ -64,18 +62,24 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         "written": summary.faces_written,
         "seconds": summary.seconds,
         "begun": watch.begun,
+        "first_batch": watch.first_batch,
+        "first_batch_frames": watch.first_batch_frames,
+        "ended": time.time(),
     }
 
 
 class _Watch:
-    """Notes when the first frame was there."""
+    """Notes when the first frame was there, and when the first batch was committed."""
 
-    begun = 0.0
+    begun = first_batch = 0.0
+    first_batch_frames = 0
 
     def begin(self, plan: Plan) -> None:
         self.begun = self.begun or time.time()
 
-    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None: ...
+    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
+        if not self.first_batch:
+            self.first_batch, self.first_batch_frames = time.time(), frames_read
 
     def end(self) -> None: ...
 

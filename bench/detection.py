@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.media import Setup, media, shared_weights
-from bench.table import Row, UnmeasurableError
+from bench.table import Row, UnmeasurableError, unmeasured
 from bench.truth import found_count
 from facegrab.media.images import read_image
 from facegrab.models import packs
 from facegrab.models.cache import content_hash
+from facegrab.models.compute import choose
 from facegrab.models.registry import KNOWN
 from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, Image
@@ -45,13 +46,14 @@ SHADES = 24
 def detection(setup: Setup) -> Iterator[Row]:
     """Labelled stills, then recall by size."""
     for spec in detectors():
-        detector = open_detector(spec, "cpu")
+        detector = open_detector(spec, choose())
         yield from _still_rows(spec.name, detector)
         shares = recall(detector, 12 if setup.quick else 60)
         words = ", ".join(
             f"{size}: {share:.0%}" for size, share in zip(SIZES_PX, shares, strict=True)
         )
         yield Row(f"{spec.name}: found by size of the face as fed, px", words)
+    yield from unmeasured("yunet: detection", shared_yunet)
 
 
 def detectors() -> list[DetectorSpec]:
@@ -178,7 +180,7 @@ def recall(detector: Detector, faces: int) -> list[float]:
 
 def _portraits(count: int) -> Iterator[tuple[Image, Boxes]]:
     """Pictures of LFW with the box (4,) of the face in the middle, by MTCNN's points."""
-    finder = open_detector(packs.resolve_detector("mtcnn"), "cpu")
+    finder = open_detector(packs.resolve_detector("mtcnn"), choose())
     paths = sorted(media("people", "lfw10x10").glob("*/*.jpg"))
     for path in paths[:: max(1, len(paths) // count)][:count]:
         image = read_image(path)
@@ -230,7 +232,7 @@ def draw(path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
     for spec, style in zip(detectors(), ("-s", "-o", "-^"), strict=False):
-        shares = recall(open_detector(spec, "cpu"), 100)
+        shares = recall(open_detector(spec, choose()), 100)
         axes.plot(SIZES_PX, [100 * share for share in shares], style, label=spec.name)
     axes.set_xscale("log")
     axes.set_xticks(SIZES_PX, [str(size) for size in SIZES_PX])

@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from bench.clips import Boxes, crowd
+from bench.crowd import Boxes, crowd
 from bench.detection import shared_yunet
 from bench.media import Setup, media, shared_weights
-from bench.table import Row, UnmeasurableError
+from bench.table import Row, UnmeasurableError, unmeasured
 from bench.truth import found_count
 from facegrab import FaceGrab, ProcessSettings
 from facegrab.models import packs
+from facegrab.models.compute import Compute
 from facegrab.types import Detections
 from facegrab.vision.eyes import open_detector
 
@@ -33,6 +34,9 @@ CROWD_REQUIRED = 0.97
 CROWD_SECONDS, CROWD_SECONDS_QUICK = 30, 8
 
 Table = list[dict[str, str]]
+
+
+EXACTLY = Compute(exact=True)
 
 
 def hamilton(_: Setup) -> Iterator[Row]:
@@ -55,6 +59,8 @@ def hamilton(_: Setup) -> Iterator[Row]:
         table = _table(reference, clip, replace(settings, min_face=SMALL_FACE_PX))
         required = SMALL_REQUIRED if sure else None
         yield from _judged(work, table, looked_at & visible, visible, required)
+    yield from unmeasured("hamilton, yunet", shared_yunet)
+    yield from unmeasured("hamilton, mobilefacenet", _mobilefacenet)
 
 
 def _models() -> Iterator[tuple[str, ProcessSettings, bool]]:
@@ -65,8 +71,12 @@ def _models() -> Iterator[tuple[str, ProcessSettings, bool]]:
         yunet = str(shared_yunet().graph)
         yield "yunet and dlib", ProcessSettings(detector=yunet), False
     with suppress(UnmeasurableError):
-        mobile = str(shared_weights("mobilefacenet", "MobileFaceNet.onnx"))
+        mobile = str(_mobilefacenet())
         yield "mtcnn and mobilefacenet", ProcessSettings(detector="mtcnn", recogniser=mobile), False
+
+
+def _mobilefacenet() -> Path:
+    return shared_weights("mobilefacenet", "MobileFaceNet.onnx")
 
 
 def _judged(
@@ -105,7 +115,9 @@ def _judged(
 def crowd_found(setup: Setup) -> Iterator[Row]:
     """Six moving faces of 64 to 110 px at a time, at defaults."""
     seconds = CROWD_SECONDS_QUICK if setup.quick else CROWD_SECONDS
-    made = crowd(seconds, lambda: open_detector(packs.resolve_detector("dlib"), "cpu"))
+    made = crowd(
+        seconds, lambda: open_detector(packs.resolve_detector("dlib"), Compute(exact=True))
+    )
     settings = ProcessSettings()
     table = _table("*", made.path, settings)
     frames = range(0, len(made.boxes), settings.skip_frames + 1)

@@ -11,17 +11,29 @@ from pathlib import Path
 _CPUINFO = Path("/proc/cpuinfo")
 _STATUS = Path("/proc/self/status")
 _PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "av", "dlib-bin")
+_IF_INSTALLED = ("openvino", "numba", "torch", "facenet-pytorch")
+_INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+"""What the networks' speed depends on, as Linux names it."""
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores and versions."""
-    found = {"cpu": _cpu(), "cores": str(cores()), "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "missing"
-    return found
+    """Processor, its instruction sets, cores and versions."""
+    found = {
+        "cpu": _cpu(),
+        "instructions": _instructions(),
+        "cores": str(cores()),
+        "python": platform.python_version(),
+    }
+    found |= {package: version(package) or "missing" for package in _PACKAGES}
+    return found | {name: said for name in _IF_INSTALLED if (said := version(name))}
+
+
+def version(package: str) -> str | None:
+    """Of an installed package; None if it is not."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def cores() -> int:
@@ -52,19 +64,25 @@ def peak_bytes() -> int:
 
 
 def _cpu() -> str:
-    if _CPUINFO.exists():
-        facts = dict(
-            line.split(":", 1) for line in _CPUINFO.read_text().splitlines() if ":" in line
-        )
-        for key, value in facts.items():
-            if key.strip() == "model name":
-                return f"{value.strip()}{_model(facts)}"
-    return platform.processor() or platform.machine()
+    facts = _cpuinfo()
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" not in facts:
+        return name
+    # Virtual machines hide the processor's name, not its family and model.
+    return f"{name} (family {facts['cpu family']}, model {facts['model']})"
 
 
-def _model(facts: dict[str, str]) -> str:
-    """Virtual machines hide the processor's name, not its family and model."""
-    numbers = {key.strip(): value.strip() for key, value in facts.items()}
-    if "cpu family" not in numbers:
-        return ""
-    return f" (family {numbers['cpu family']}, model {numbers['model']})"
+def _instructions() -> str:
+    """Those of _INSTRUCTIONS that the processor has."""
+    flags = _cpuinfo().get("flags")
+    if flags is None:
+        return "unknown"
+    return " ".join(each for each in _INSTRUCTIONS if each in flags.split()) or "none"
+
+
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the last core; empty elsewhere."""
+    if not _CPUINFO.exists():
+        return {}
+    pairs = (line.split(":", 1) for line in _CPUINFO.read_text().splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.media import HAMILTON_CLIP, media
 from bench.table import UnmeasurableError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,11 +50,13 @@ class Ran:
     Attributes:
         wall: its seconds from start to end, start-up included.
         ready: seconds to the first frame; nonsense where there was none.
+        first_batch: seconds until the first batch was committed; the same.
         said: what it reported.
     """
 
     wall: float
     ready: float
+    first_batch: float
     said: dict[str, Any]
 
 
@@ -61,14 +65,20 @@ def decode(clip: Path) -> Ran:
     return _child("decode", str(clip))
 
 
-def run(
-    clip: Path, reference: Path, scale: float | None = None, detector: str | None = None
-) -> Ran:
-    """FaceGrab at embedded defaults, or with other ones, into a folder that is thrown away."""
+def run(clip: Path, reference: Path, **settings: Any) -> Ran:
+    """FaceGrab at embedded defaults but for these ProcessSettings.
+
+    Its folder is thrown away.
+    """
     with TemporaryDirectory(prefix="facegrab-bench-") as folder:
-        more = [] if scale is None else ["--scale", str(scale)]
-        more += [] if detector is None else ["--detector", detector]
-        return _child("run", str(clip), "--reference", str(reference), "--output", folder, *more)
+        places = ("--reference", str(reference), "--output", folder)
+        return _child("run", str(clip), *places, "--settings", json.dumps(settings))
+
+
+@cache
+def warm_up(**settings: Any) -> None:
+    """Once for each settings: networks are converted and cached, so that no run pays for it."""
+    run(media("video", HAMILTON_CLIP), media("people", "lin-manuel-miranda.png"), **settings)
 
 
 def wall_of(command: Sequence[str]) -> float:
@@ -82,7 +92,8 @@ def _child(*arguments: str) -> Ran:
     begun, start = time.time(), time.perf_counter()
     said = json.loads(_checked([sys.executable, "-m", "bench.child", *arguments]))
     wall = time.perf_counter() - start
-    return Ran(wall, said.get("begun", begun) - begun, said)
+    ready, first_batch = (said.get(name, begun) - begun for name in ("begun", "first_batch"))
+    return Ran(wall, ready, first_batch, said)
 
 
 def _checked(command: Sequence[str]) -> str:

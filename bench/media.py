@@ -16,6 +16,8 @@ from facegrab.models.weights import weights_folder
 from facegrab.types import Image
 
 MEDIA_VARIABLE = "FACEGRAB_MEDIA"
+HAMILTON_CLIP = "face_recognition__short_hamilton_clip.mp4"
+"""Of the folder video: 275 frames of 640x360."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,11 @@ class Setup:
 
     Attributes:
         quick: short clips and few rounds: shows that everything works, proves no figure.
+        long: also what takes minutes a run.
     """
 
     quick: bool
+    long: bool = False
 
     def rounds(self, full: int, quick: int = 1) -> int:
         """How often something is measured."""

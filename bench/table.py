@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,23 @@ _HEADS = ("work", "ours", "peer", "ratio", "required", "")
 
 class UnmeasurableError(Exception):
     """Something that a row needs is missing; the message names it and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """A ratio that is not to be exceeded.
+
+    Attributes:
+        ratio: the requirement.
+        goal: what is aimed at, beyond it.
+    """
+
+    ratio: float
+    goal: float | None = None
+
+    def __str__(self) -> str:
+        goal = "" if self.goal is None else f" (goal {self.goal:g}x)"
+        return f"<= {self.ratio:g}x{goal}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Row:
         required: the figure to reach; empty if the row only informs.
         met: whether it is reached; None if nothing is required.
         values: the bare numbers, for ``--json``.
+        quick: from a smoke run, so that it proves nothing.
     """
 
     work: str
@@ -37,16 +55,26 @@ class Row:
     required: str = ""
     met: bool | None = None
     values: dict[str, Any] = field(default_factory=dict)
+    quick: bool = False
 
     @property
     def verdict(self) -> str:
-        """ok, MISSED or nothing."""
-        return INFORMATION if self.met is None else OK if self.met else MISSED
+        """ok, MISSED or nothing; and whether the run was a quick one."""
+        verdict = INFORMATION if self.met is None else OK if self.met else MISSED
+        return f"{verdict} (quick)".strip() if self.quick else verdict
 
 
 def failed(work: str, why: str) -> Row:
     """The row of something that could not be measured."""
     return Row(work, "not measured", why, required="measured", met=False)
+
+
+def unmeasured(work: str, need: Callable[[], object]) -> Iterator[Row]:
+    """A failed row where what the work needs is missing, or none."""
+    try:
+        need()
+    except UnmeasurableError as error:
+        yield failed(work, str(error))
 
 
 def rendered(rows: Sequence[Row]) -> str:

@@ -85,6 +85,11 @@ def _same(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:
     middle = (a[:2] + a[2:]) / 2
     if (middle >= b[:2]).all() and (middle <= b[2:]).all():
         return True
+    return overlap(a, b) >= 0.3
+
+
+def overlap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Intersection over union of two boxes (4,), x0 y0 x1 y1."""
     inner = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(min=0).prod()
     union = (a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner
-    return bool(inner >= 0.3 * union)
+    return float(inner / union)

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.detection import detectors
+from bench.detection import detectors, shared_yunet
 from bench.media import Setup, media, shared_weights
-from bench.table import Row, UnmeasurableError
+from bench.table import Row, UnmeasurableError, unmeasured
 from facegrab.evaluate import Described, Evaluation, Labelled, compare, describe
 from facegrab.models import packs
 from facegrab.models.cache import content_hash
+from facegrab.models.compute import choose
 from facegrab.models.registry import KNOWN
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.verification import At, figures
@@ -60,6 +61,8 @@ def verification(setup: Setup) -> Iterator[Row]:
             ours >= peer if judged else None,
             {"ours": ours, "peer": peer},
         )
+    yield from unmeasured("verification, yunet", shared_yunet)
+    yield from unmeasured("verification, mobilefacenet", _mobilefacenet)
 
 
 def _row(
@@ -109,20 +112,29 @@ def _evaluations(setup: Setup) -> Iterator[tuple[str, RecogniserSpec, str, Evalu
 
 
 def _look(detector: DetectorSpec, recogniser: RecogniserSpec) -> Look:
-    return Look(open_eyes(detector, recogniser, "cpu", exact=False, mesh=False), Wanted())
+    return Look(open_eyes(detector, recogniser, choose(), mesh=False), Wanted())
 
 
 def _recognisers() -> list[RecogniserSpec]:
     """dlib's, and MobileFaceNet where its weights lie beside the media."""
     found = [packs.resolve_recogniser("dlib")]
     with suppress(UnmeasurableError):
-        graph = shared_weights("mobilefacenet", "MobileFaceNet.onnx")
-        spec = KNOWN["mobilefacenet"]
-        if content_hash(graph) != spec.sha256:
-            raise UnmeasurableError(f"{graph} is another MobileFaceNet")
-        assert isinstance(spec, RecogniserSpec)
-        found.append(replace(spec, graph=graph))
+        found.append(_mobilefacenet())
     return found
+
+
+def _mobilefacenet() -> RecogniserSpec:
+    """From the shared weights.
+
+    Raises:
+        UnmeasurableError: it is not there.
+    """
+    graph = shared_weights("mobilefacenet", "MobileFaceNet.onnx")
+    spec = KNOWN["mobilefacenet"]
+    if content_hash(graph) != spec.sha256:
+        raise UnmeasurableError(f"{graph} is another MobileFaceNet")
+    assert isinstance(spec, RecogniserSpec)
+    return replace(spec, graph=graph)
 
 
 def _lfw(setup: Setup) -> list[Labelled]:

@@ -1,4 +1,4 @@
-"""Writing and repeating videos; each file appears whole or not at all."""
+"""Writing and repeating videos; a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from facegrab.types import Image
 
 RATE = 25
 WIDTH, HEIGHT = 1920, 1080
-_ENCODER = {"preset": "veryfast", "crf": "20"}
 
 
-def write_video(path: Path, frames: Iterable[Image]) -> Path:
-    """1080p25 H.264 of RGB frames."""
+def write_video(
+    path: Path,
+    frames: Iterable[Image],
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    bits_per_second: int | None = None,
+) -> Path:
+    """H.264, 25 frames a second, of RGB frames of a size (width, height).
+
+    Without a bit rate, of constant quality.
+    """
     with _whole(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=RATE, options=_ENCODER)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        options = {"preset": "veryfast"}
+        options |= {"b": str(bits_per_second)} if bits_per_second else {"crf": "20"}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
         stream.thread_type = "AUTO"
         for image in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))

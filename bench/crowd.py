@@ -1,16 +1,15 @@
-"""The clips that the bench makes out of the shared ones, once, in its cache.
+"""The crowd: six people at a time, faces of 64 to 110 px that move and grow and shrink.
 
-The crowd: six people at a time, faces of 64 to 110 px that move and grow and shrink, with the
-truth. The tour: one to six people at a time, tiled, with cuts, as an ordinary video goes. Both are
-H.264, 1920x1080, 25 frames a second, and the same on every machine but for the encoder's version.
+With the truth. Made out of the shared clips, once, in the cache: H.264, 1920x1080, 25 frames
+a second, the same on every machine but for the encoder's version.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, pi, sin
+from math import pi, sin
 from pathlib import Path
 
 import cv2
@@ -19,36 +18,22 @@ from numpy.typing import NDArray
 
 from bench.media import cache, decoded, media
 from bench.truth import Person, find_person
-from bench.video import HEIGHT, RATE, WIDTH, repeat_video, write_video
+from bench.video import HEIGHT, RATE, WIDTH, write_video
 from facegrab.types import Image
 from facegrab.vision.detect import Detector
 
-CROWD_RECIPE = 2
-RECIPE = 1
-"""Counted up whenever the clips change, so that old ones are left alone."""
+RECIPE = 2
+"""Counted up whenever the clip changes, so that old ones are left alone."""
 
 SPEAKERS = (
     "bbaf2n", "brbk7n", "lbax4n", "lbbc2a", "lrwp9a", "lwbsza", "pwij3p", "sbia1a", "sbwe5n",
     "swiz3n",
 )  # fmt: skip
-SIGNERS = (
-    "again", "book", "night", "want", "milk", "learn", "yes", "sister", "hungry", "please", "walk",
-    "brother", "sorry", "student", "school",
-)  # fmt: skip
-
 FACE_PX = (64.0, 110.0)
 CROWD = 6
 CROWD_COLUMNS = 3
 SCENE_SECONDS = 6
 """Of the crowd: then six others come."""
-
-TOUR_PEOPLE = (1, 2, 3, 4, 5, 6, 3, 2, 4, 1)
-"""People in each scene of the tour: 3.1 in the mean."""
-TOUR_GRIDS = {1: (1, 1), 2: (2, 1), 3: (3, 1), 4: (2, 2), 5: (3, 2), 6: (3, 2)}
-"""Columns and rows that so many people stand in."""
-GRAIN = 2.0
-"""Standard deviation of the noise on the tour: enlarged clips are smoother than a camera's picture,
-and would decode faster than real ones."""
 
 Boxes = list[list[float] | None]
 
@@ -68,7 +53,7 @@ class Crowd:
 
 def crowd(seconds: int, detector: Callable[[], Detector]) -> Crowd:
     """The crowd of so many seconds; the detector finds the truth in the source clips."""
-    path = cache() / f"crowd-{seconds}s-v{CROWD_RECIPE}.mp4"
+    path = cache() / f"crowd-{seconds}s-v{RECIPE}.mp4"
     truth = path.with_suffix(".json")
     if not path.exists() or not truth.exists():
         eyes = detector()
@@ -80,30 +65,6 @@ def crowd(seconds: int, detector: Callable[[], Detector]) -> Crowd:
         boxes = [[place.box() for place in places] for places in plan]
         truth.write_text(json.dumps(boxes), encoding="utf-8")
     return Crowd(path, json.loads(truth.read_text(encoding="utf-8")))
-
-
-def tour(seconds: int) -> Path:
-    """The tour of so many seconds."""
-    path = cache() / f"tour-{seconds}s-v{RECIPE}.mp4"
-    if not path.exists():
-        write_video(path, _tour_frames(seconds * RATE))
-    return path
-
-
-def tour_repeated(seconds: int, times: int) -> Path:
-    """The tour so many times in a row."""
-    path = cache() / f"tour-{seconds}s-x{times}-v{RECIPE}.mp4"
-    return path if path.exists() else repeat_video(tour(seconds), path, times)
-
-
-def tour_reference() -> Path:
-    """A picture of one of the people of the tour."""
-    path = cache() / f"reference-v{RECIPE}.png"
-    if not path.exists():
-        image = decoded(media("video", f"intel__{SIGNERS[0]}.mkv"))[0]
-        _, encoded = cv2.imencode(".png", image[..., ::-1])
-        path.write_bytes(encoded.tobytes())
-    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +129,7 @@ def _place(person: Person, each: int, number: int) -> _Place:
     low, high = FACE_PX[0], min(FACE_PX[1], person.side)
     return _Place(
         person=person,
-        moment=_back_and_forth(number, len(person.frames)),
+        moment=back_and_forth(number, len(person.frames)),
         side=low + (high - low) * (0.5 + 0.5 * sin(2 * pi * seconds / (3.7 + 0.3 * each) + each)),
         x=(column + 0.5) * width + 0.21 * width * sin(2 * pi * seconds / (5 + 0.7 * each) + each),
         y=(row + 0.5) * height
@@ -176,7 +137,8 @@ def _place(person: Person, each: int, number: int) -> _Place:
     )
 
 
-def _back_and_forth(number: int, count: int) -> int:
+def back_and_forth(number: int, count: int) -> int:
+    """The frame to show of a clip of so many, which goes forwards, backwards, forwards."""
     position = number % (2 * count - 2)
     return min(position, 2 * count - 2 - position)
 
@@ -199,71 +161,3 @@ def _ground() -> Image:
         large = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
         _GROUND.append(np.asarray(large, np.uint8))
     return _GROUND[0]
-
-
-def _tour_frames(count: int) -> Iterator[Image]:
-    clips = _tour_clips()
-    scene_length = ceil(count / len(TOUR_PEOPLE))
-    grain = _Grain()
-    first = 0
-    for scene, people in enumerate(TOUR_PEOPLE):
-        cast = [clips[(first + each) % len(clips)] for each in range(people)]
-        first += people
-        columns, rows = TOUR_GRIDS[people]
-        width, height = WIDTH // columns, HEIGHT // rows
-        for number in range(scene * scene_length, min(count, (scene + 1) * scene_length)):
-            canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-            for each, clip in enumerate(cast):
-                row, column = divmod(each, columns)
-                image = clip.frames[_back_and_forth(number, len(clip.frames))]
-                tile = _covering(image, width, height, clip.anchor)
-                top, left = row * height, column * width
-                canvas[top : top + height, left : left + width] = tile
-            yield grain(canvas, number)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Clip:
-    frames: list[Image]
-    anchor: float
-    """Where a picture that is too high is cut: 0 keeps the top, .5 the middle."""
-
-
-def _tour_clips() -> list[_Clip]:
-    """Signers and speakers by turns."""
-    clips: list[_Clip] = []
-    for number, signer in enumerate(SIGNERS):
-        clips.append(_Clip(decoded(media("video", f"intel__{signer}.mkv")), 0.0))
-        if number < len(SPEAKERS):
-            path = media("video", f"lipnet__{SPEAKERS[number]}.mpg")
-            clips.append(_Clip(decoded(path), 0.5))
-    return clips
-
-
-def _covering(image: Image, width: int, height: int, anchor: float) -> Image:
-    """The image enlarged until it fills width x height, cut to that."""
-    rows, columns = image.shape[:2]
-    factor = max(width / columns, height / rows)
-    matrix = np.array(
-        [
-            [factor, 0, (width - factor * columns) / 2],
-            [0, factor, (height - factor * rows) * anchor],
-        ]
-    )
-    tile = cv2.warpAffine(
-        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(tile, np.uint8)
-
-
-class _Grain:
-    """Noise as a camera's, the same in every run."""
-
-    def __init__(self) -> None:
-        random = np.random.default_rng(7)
-        self._noise = (random.standard_normal((HEIGHT, WIDTH, 1)) * GRAIN).round().astype(np.int16)
-
-    def __call__(self, image: Image, number: int) -> Image:
-        shift = (number * 389 % HEIGHT, number * 701 % WIDTH)
-        noise = np.roll(self._noise, shift, axis=(0, 1))
-        return np.asarray((image + noise).clip(0, 255), np.uint8)
