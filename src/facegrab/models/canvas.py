@@ -58,3 +58,13 @@ class InputCanvas(threading.local):
         black = -np.divide(self._pixels.mean, self._pixels.divisor)
         self._canvas[:] = black[:, None, None]
         self._planes = [np.empty((rows, columns), np.uint8) for _ in black]
+
+
+def planes(images: Image) -> FloatArray:
+    """uint8 (N, H, W, 3) as float32 (N, 3, H, W); OpenCV's split is twice as fast as NumPy."""
+    count, height, width, colours = images.shape
+    result = np.empty((count, colours, height, width), np.float32)
+    if count:
+        for number, plane in enumerate(cv2.split(images.reshape(-1, width, colours))):
+            result[:, number] = plane.reshape(count, height, width)
+    return result

@@ -134,7 +134,8 @@ def luma_at_own_size(
     """
     matrix = matrix_for(size_px)
     own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
-    if own_size < size_px:
+    shrinks = own_size >= size_px
+    if not shrinks:
         size_px = max(own_size, SMALLEST_PX)
         matrix = matrix_for(size_px)
     corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
@@ -145,7 +146,10 @@ def luma_at_own_size(
     part = image[int(top) : ceil(bottom), int(left) : ceil(right)]
     matrix[:, 2] += matrix[:, :2] @ [int(left), int(top)]
     grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
-    return warp(grey, matrix, size_px)
+    if shrinks:
+        return warp(grey, matrix, size_px)
+    # Pixel for pixel, Lanczos measures the same within a hundredth and takes four times as long.
+    return _warp(grey, matrix, size_px, cv2.INTER_CUBIC)
 
 
 def warp(image: Image, matrix: Matrix, size_px: int) -> Image:

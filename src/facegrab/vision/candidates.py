@@ -116,7 +116,12 @@ def seen_in(box: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
 
 
 def kept(
-    box: FloatArray, score: FloatArray, most_overlap: float, *, over_smaller: bool = False
+    box: FloatArray,
+    score: FloatArray,
+    most_overlap: float,
+    *,
+    over_smaller: bool = False,
+    group: IntArray | None = None,
 ) -> IntArray:
     """Greedy non-maximum suppression: a box stays unless it overlaps a better one that stays.
 
@@ -126,22 +131,28 @@ def kept(
         most_overlap: what a box may have in common with a better one: the intersection over the
             union.
         over_smaller: over the smaller box instead.
+        group: int64 (N,); boxes of different groups do not hide each other. None: all are of one.
 
     Returns:
         int64, rows that stay, best score first; of equal scores the first one is the better.
     """
     order = np.argsort(-score, kind="stable")
     staying: list[IntArray] = []
+
+    def overlapping(some: IntArray, others: IntArray) -> NDArray[np.bool_]:
+        found = _overlapping(box[some], box[others], most_overlap, over_smaller)
+        return found if group is None else found & (group[some, None] == group[others])
+
     while len(order):
         block, order = order[:NMS_BLOCK], order[NMS_BLOCK:]
-        apart = ~_overlapping(box[block], box[block], most_overlap, over_smaller)
+        apart = ~overlapping(block, block)
         alive = np.ones(len(block), np.bool_)
         for number in range(len(block)):
             if alive[number]:
                 alive[number + 1 :] &= apart[number, number + 1 :]
         staying.append(block[alive])
         if len(order):
-            hidden = _overlapping(box[block[alive]], box[order], most_overlap, over_smaller)
+            hidden = overlapping(block[alive], order)
             order = order[~hidden.any(axis=0)]
     return np.concatenate([np.empty(0, np.int64), *staying])
 

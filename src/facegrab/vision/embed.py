@@ -8,6 +8,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from facegrab.models.canvas import planes
 from facegrab.models.details import EMBEDDING_LENGTH, MEAN_RGB
 from facegrab.models.runtime import Net
 from facegrab.models.specs import RecogniserSpec
@@ -107,6 +108,7 @@ def jittered(chip: Image, count: int) -> list[Image]:
 
 
 def _normalised(chips: Sequence[Image]) -> FloatArray:
-    batch = np.asarray(chips, np.float32) - np.array(MEAN_RGB, np.float32)
+    batch = planes(np.stack(chips))
+    batch -= np.array(MEAN_RGB, np.float32)[:, None, None]
     batch *= np.float32(1 / 256)
-    return np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+    return batch

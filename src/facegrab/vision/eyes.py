@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from facegrab.models import weights
 from facegrab.models.compute import BF16, F32, ONNX_RUNTIME, OPENVINO, Best, Compute, slow_because
 from facegrab.models.runtime import load_net
@@ -48,10 +50,15 @@ def open_eyes(
         DeviceError: the device is not there.
     """
     corners = TreeLandmarker(weights.shape_predictor(5))
+    # Side by side: the runtimes prepare the networks without holding up Python.
+    with ThreadPoolExecutor(2, thread_name_prefix="facegrab-open") as pool:
+        finds = pool.submit(open_detector, detector, compute)
+        describes = pool.submit(open_recogniser, recogniser, compute, corners)
+        full = TreeLandmarker(weights.shape_predictor(68)) if mesh else None
     return Eyes(
-        detector=open_detector(detector, compute),
-        points=PointFinder(corners, TreeLandmarker(weights.shape_predictor(68)) if mesh else None),
-        recogniser=open_recogniser(recogniser, compute, corners),
+        detector=finds.result(),
+        points=PointFinder(corners, full),
+        recogniser=describes.result(),
         detector_spec=detector,
         computed=_computed(
             compute.of_network(detector.kind, BEST), compute.of_network(recogniser.kind, BEST)

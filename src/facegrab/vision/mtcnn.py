@@ -145,12 +145,14 @@ class MtcnnDetector:
         boxes, outputs, counts = [_NO_BOX], [_NO_PROPOSAL], []
         for view, feed in zip(views, feeds, strict=True):
             scales = pyramid(*view.size, feed)
-            counts.append(0)
-            for box, output in view.windows(self._proposal, scales, _logit(PROPOSAL_SCORE)):
-                rows = kept(inset(box, view.inset_px), output[:, 0], LEVEL_OVERLAP)
-                boxes.append(box[rows])
-                outputs.append(output[rows])
-                counts[-1] += len(rows)
+            levels = view.windows(self._proposal, scales, _logit(PROPOSAL_SCORE))
+            box = np.concatenate([_NO_BOX, *(each.box for each in levels)])
+            output = np.concatenate([_NO_PROPOSAL, *(each.output for each in levels)])
+            level = np.repeat(np.arange(len(levels)), [len(each.box) for each in levels])
+            rows = kept(inset(box, view.inset_px), output[:, 0], LEVEL_OVERLAP, group=level)
+            boxes.append(box[rows])
+            outputs.append(output[rows])
+            counts.append(len(rows))
         image = np.repeat(np.arange(len(views)), counts)
         found = _Candidates(image, np.concatenate(boxes), np.concatenate(outputs))
         return self._thinned(found, PROPOSAL_OVERLAP, self._view.inset_px)

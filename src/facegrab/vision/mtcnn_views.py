@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.canvas import planes
 from facegrab.models.graphs import COLOURS
 from facegrab.models.mtcnn_graphs import (
     PROPOSAL_STRIDE_PX,
@@ -119,16 +120,6 @@ class FastView:
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         return planes(self._halvings.crops(box, side_px))
-
-
-def planes(images: Image) -> FloatArray:
-    """uint8 (N, H, W, 3) as float32 (N, 3, H, W); OpenCV's split is twice as fast as NumPy."""
-    count, height, width, colours = images.shape
-    result = np.empty((count, colours, height, width), np.float32)
-    if count:
-        for number, plane in enumerate(cv2.split(images.reshape(-1, width, colours))):
-            result[:, number] = plane.reshape(count, height, width)
-    return result
 
 
 class _Seen(NamedTuple):

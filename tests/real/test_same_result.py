@@ -1,0 +1,65 @@
+"""What is found depends neither on the batch nor on the threads, to the last bit."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import shared_media
+
+from facegrab.media import open_source
+from facegrab.media.source import find_sources
+from facegrab.models import compute, packs
+from facegrab.scan import scan
+from facegrab.types import Faces, Frame
+from facegrab.vision.eyes import open_eyes
+from facegrab.vision.feed import Wanted
+from facegrab.vision.look import Look
+
+pytestmark = pytest.mark.real
+
+FRAMES = 24
+FEWEST = 12
+EVERY = 11
+SMALL_PX = 30
+"""Faces of the audience too."""
+BATCHES, THREADS = (1, 7, 128), (1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    """Frames of two sizes: the networks meet new shapes within a batch, too."""
+    media = shared_media()
+    if media is None:
+        pytest.skip("the shared media are not here")
+    clip = media / "video" / "face_recognition__short_hamilton_clip.mp4"
+    found = list(_frames(clip, EVERY))[:FRAMES]
+    return [
+        Frame(each.index, each.pts_seconds, each.image[: 360 - 90 * (number % 2)])
+        for number, each in enumerate(found)
+    ]
+
+
+def _frames(clip: Path, every: int) -> list[Frame]:
+    (source,) = find_sources([str(clip)])
+    with open_source(source, every) as reader:
+        return list(reader)
+
+
+@pytest.mark.parametrize("detector", ["mtcnn", "dlib"])
+def test_neither_batch_nor_threads_change_a_bit(detector: str, frames: list[Frame]) -> None:
+    models = packs.choose("auto", detector, "dlib")
+    expected: Faces | None = None
+    for threads, batch_size in product(THREADS, BATCHES):
+        look = Look(open_eyes(*models, compute.choose(threads=threads)), Wanted(min_face=SMALL_PX))
+        batches = scan(frames, look, batch_size, compute.lookers(threads))
+        found = Faces.concatenate([each.faces for each in batches])
+        if expected is None:
+            assert len(found) >= FEWEST
+            expected = found
+        for field in fields(Faces):
+            one, other = getattr(expected, field.name), getattr(found, field.name)
+            assert np.array_equal(one, other), f"{field.name}: {threads} threads, {batch_size}"
