@@ -24,6 +24,7 @@ from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
+from bench.precision import precision
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
 from bench.verification import verification
@@ -41,6 +42,7 @@ MEASURES: dict[str, Measure] = {
     "blas": blas,
     "detection": detection,
     "verification": verification,
+    "precision": precision,
     "hamilton": hamilton,
     "crowd": crowd_found,
     "whole": whole_run,

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -81,17 +82,17 @@ def shared_yunet() -> DetectorSpec:
 def _still_rows(name: str, detector: Detector) -> Iterator[Row]:
     boxes_required, noses_required, extra_allowed = REQUIRED.get(name, (None, None, None))
     total = hits = extra = 0
-    for path, truth in _dlib_faces().items():
+    for path, truth in dlib_faces().items():
         found = _find(detector, read_image(path))
         total += len(truth)
         each = found_count(truth, found)
         hits, extra = hits + each, extra + len(found) - each
     yield _row(f"{name}: dlib's example boxes", hits, total, boxes_required)
     total = hits = 0
-    for path, noses in _noses().items():
+    for path, points in noses().items():
         found = _find(detector, read_image(path))
-        total += len(noses)
-        each = _noses_found(noses, found)
+        total += len(points)
+        each = noses_found(points, found)
         hits, extra = hits + each, extra + len(found) - each
     yield _row(f"{name}: noses in CompreFace's stills", hits, total, noses_required)
     yield Row(
@@ -120,7 +121,8 @@ def _find(detector: Detector, image: Image) -> Detections:
     return detector([image], [feed])[0]
 
 
-def _dlib_faces() -> dict[Path, Boxes]:
+@lru_cache(maxsize=1)
+def dlib_faces() -> dict[Path, Boxes]:
     """Pictures and the boxes that dlib's author drew."""
     truth: dict[Path, Boxes] = {}
     for name in ("training.xml", "testing.xml"):
@@ -136,7 +138,8 @@ def _dlib_faces() -> dict[Path, Boxes]:
     return truth
 
 
-def _noses() -> dict[Path, Boxes]:
+@lru_cache(maxsize=1)
+def noses() -> dict[Path, Boxes]:
     """Pictures and the points that CompreFace's authors set on noses."""
     file = media("detection", "compreface_sample_images", "annotations.py")
     rows = re.findall(r"Row\('([^']+)',\s*(\[[^\]]*\])", file.read_text(encoding="utf-8"))
@@ -146,7 +149,7 @@ def _noses() -> dict[Path, Boxes]:
     }
 
 
-def _noses_found(noses: Boxes, found: Detections) -> int:
+def noses_found(noses: Boxes, found: Detections) -> int:
     free = list(range(len(found)))
     hits = 0
     for nose in noses:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.crowd import Boxes, crowd
 from bench.detection import shared_yunet
-from bench.media import Setup, media, shared_weights
+from bench.media import HAMILTON_CLIP, Setup, media, shared_weights
 from bench.table import Row, UnmeasurableError, unmeasured
 from bench.truth import found_count
 from facegrab import FaceGrab, ProcessSettings
@@ -33,10 +33,9 @@ SMALL_REQUIRED = 21
 CROWD_REQUIRED = 0.97
 CROWD_SECONDS, CROWD_SECONDS_QUICK = 30, 8
 
-Table = list[dict[str, str]]
-
-
 EXACTLY = Compute(exact=True)
+
+Table = list[dict[str, str]]
 
 
 def hamilton(_: Setup) -> Iterator[Row]:
@@ -61,6 +60,13 @@ def hamilton(_: Setup) -> Iterator[Row]:
         yield from _judged(work, table, looked_at & visible, visible, required)
     yield from unmeasured("hamilton, yunet", shared_yunet)
     yield from unmeasured("hamilton, mobilefacenet", _mobilefacenet)
+
+
+def hamilton_frames(precision: str) -> set[int]:
+    """Frames that have an extract at defaults but for the precision."""
+    settings = ProcessSettings(precision=precision)
+    reference, clip = media("people", f"{PERSON}.png"), media("video", HAMILTON_CLIP)
+    return {int(line["frame"]) for line in _table(reference, clip, settings) if line["file"]}
 
 
 def _models() -> Iterator[tuple[str, ProcessSettings, bool]]:

@@ -8,7 +8,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.types import Detections, Image
+from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.detect import Detector
 from facegrab.vision.feed import UPSAMPLE, Feed
 
@@ -86,6 +86,12 @@ def _same(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:
     if (middle >= b[:2]).all() and (middle <= b[2:]).all():
         return True
     return overlap(a, b) >= 0.3
+
+
+def overlaps(some: FloatArray, others: FloatArray) -> NDArray[np.float64]:
+    """Intersection over union of each of (N, 4) with each of (M, 4): (N, M)."""
+    each = [[overlap(a, b) for b in others] for a in some]
+    return np.array(each, np.float64).reshape(len(some), len(others))
 
 
 def overlap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

@@ -52,9 +52,18 @@ class TestBox:
         assert y0 < FIVE[:, 1].min() < FIVE[:, 1].max() < y1
 
     def test_it_moves_and_grows_with_the_face(self) -> None:
-        moved = tree_box_of((FIVE * 2.5 + [300, -40]).astype(np.float32))
-        expected = tree_box_of(FIVE) * 2.5 + np.array([300, -40, 300, -40])
-        np.testing.assert_allclose(moved, expected, atol=1e-3)
+        moved = tree_box_of((FIVE * 25 + [300, -40]).astype(np.float32))
+        expected = tree_box_of(FIVE) * 25 + np.array([300, -40, 300, -40])
+        # Each is rounded to half a pixel, and then one is enlarged.
+        np.testing.assert_allclose(moved, expected, atol=0.5 + 25 * 0.5)
+
+    def test_it_is_in_whole_pixels_so_that_a_hair_does_not_move_it(self) -> None:
+        random = np.random.default_rng(3)
+        faces = (FIVE * 3 + random.uniform(-1, 1, (200, 5, 2))).astype(np.float32)
+        boxes = np.array([tree_box_of(face) for face in faces])
+        hair = np.array([tree_box_of(face + np.float32(1e-4)) for face in faces])
+        assert (boxes == np.round(boxes)).all()
+        assert (boxes != hair).any(axis=1).mean() < 0.02
 
     def test_it_turns_with_the_face_and_keeps_its_size(self) -> None:
         quarter = tree_box_of(FIVE @ np.array([[0, 1], [-1, 0]], np.float32))  # (x, y) to (-y, x)
@@ -140,6 +149,6 @@ def test_the_five_among_the_68() -> None:
 
 def test_the_box_lies_where_dlibs_detector_draws_it() -> None:
     """On 201 faces that both found: around the middle of ArcFace's template."""
-    box = tree_box_of(align.ARCFACE_PX.astype(np.float32))
-    assert (box[:2] + box[2:]).tolist() == pytest.approx([2 * 51.9, 2 * 63.3], abs=0.1)
-    assert (box[2:] - box[:2]).tolist() == pytest.approx([85, 85], abs=0.1)
+    box = tree_box_of(100 * align.ARCFACE_PX.astype(np.float32))
+    assert (box[:2] + box[2:]).tolist() == pytest.approx([200 * 51.9, 200 * 63.3], abs=10)
+    assert (box[2:] - box[:2]).tolist() == pytest.approx([8500, 8500], abs=10)

@@ -33,7 +33,7 @@ from facegrab.vision.look import Look
 
 logger = logging.getLogger(__name__)
 
-METHOD = 2
+METHOD = 3
 """Counted up when the same settings find other faces than before: a folder holds one method's."""
 _ONLY_SPEED = ("batch_size", "device", "threads")
 

@@ -83,11 +83,15 @@ class PointFinder:
 
 
 def tree_box_of(points5: FloatArray) -> FloatArray:
-    """The box (4,) that dlib's detector would draw around a face with these five points (5, 2)."""
+    """The box (4,) that dlib's detector would draw around a face with these five points (5, 2).
+
+    In whole pixels, as it draws them: the trees' way depends on the last bit of the box, and points
+    that a runtime computes a hundred-thousandth otherwise would move the chip by a pixel.
+    """
     pose = similarity(ARCFACE_PX, points5.astype(np.float64))
     x, y = pose @ _BOX_CENTRE
     half = _BOX_SIDE * float(np.hypot(pose[0, 0], pose[1, 0])) / 2
-    return np.array([x - half, y - half, x + half, y + half], np.float32)
+    return np.round([x - half, y - half, x + half, y + half]).astype(np.float32)
 
 
 def five_of(points68: NDArray[np.floating]) -> FloatArray:
