@@ -91,15 +91,19 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> Ma
     Raises:
         ValueError: all source points are one and the same.
     """
-    source_mean, target_mean = source.mean(axis=0, dtype=np.float64), target.mean(axis=0)
-    a, b = source - source_mean, target - target_mean
-    norm = float((a**2).sum())
+    # Few calls of NumPy: five transforms a face take longer than its network otherwise.
+    count = len(source)
+    p, q = (each.astype(np.float64) for each in (source, target))
+    (px, py), (qx, qy) = (np.add.reduce(each).tolist() for each in (p, q))
+    a, b = p - [px / count, py / count], q - [qx / count, qy / count]
+    norm = float(np.add.reduce((a * a).ravel()))
     if norm == 0.0:
         raise ValueError("points that all coincide have no pose")
-    turn = float((a * b).sum()) / norm
-    lift = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / norm
-    linear = np.array([[turn, -lift], [lift, turn]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    turn = float(np.add.reduce((a * b).ravel())) / norm
+    lift = float(np.add.reduce(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / norm
+    shift_x = (qx - turn * px + lift * py) / count
+    shift_y = (qy - lift * px - turn * py) / count
+    return np.array([[turn, -lift, shift_x], [lift, turn, shift_y]])
 
 
 def extract_matrix(points68: FloatArray, size_px: int) -> Matrix:
