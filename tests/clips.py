@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 from av.audio.stream import AudioStream
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from facegrab.types import Image
@@ -118,6 +119,21 @@ def _video_frame(array: np.ndarray[Any, Any], pix_fmt: str) -> av.VideoFrame:
         given = "rgba" if array.shape[2] == 4 else "rgb24"
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=given)
     return frame if given == pix_fmt else frame.reformat(format=pix_fmt)
+
+
+def remux(
+    source: Path,
+    path: Path,
+    change: Callable[[list[Packet[VideoStream]]], list[Packet[VideoStream]]],
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Copy a video's packets as `change` returns them; the extension chooses the container."""
+    with av.open(str(source)) as given, av.open(str(path), "w", options=options or {}) as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        for packet in change([p for p in given.demux(video=0) if p.size]):
+            packet.stream = stream
+            out.mux(packet)
+    return path
 
 
 def write_sound(path: Path, codec: str = "mp2", seconds: float = 0.5) -> Path:

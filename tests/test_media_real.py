@@ -32,6 +32,17 @@ class TestRealClips:
         assert (reader.frames_damaged, reader.warnings) == (0, [])
         assert frames[0].image.shape == (reader.height, reader.width, 3)
 
+    @pytest.mark.parametrize("source", CLIPS, ids=lambda source: source.name)
+    def test_frames_left_out_change_no_other(self, source: Source) -> None:
+        with open_source(source) as whole, open_source(source, every=7) as some:
+            for frame in whole:
+                if frame.index % 7 == 0:
+                    other = next(some)
+                    assert (frame.index, frame.pts_seconds) == (other.index, other.pts_seconds)
+                    assert np.array_equal(frame.image, other.image)
+            assert list(some) == []
+        assert whole.frames_read == some.frames_read
+
     @pytest.mark.parametrize(
         "source",
         [source for source in CLIPS if any(part in str(source.path) for part in COLOURS)],

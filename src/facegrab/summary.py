@@ -47,7 +47,7 @@ class Summary:
     """What was done.
 
     Attributes:
-        frames_read: frames decoded.
+        frames_read: frames gone past, those that were skipped too.
         frames_looked_at: frames searched for faces.
         frames_damaged: frames that could not be decoded and were passed over.
         faces_found: faces seen.

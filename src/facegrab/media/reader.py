@@ -27,7 +27,7 @@ class FrameReader(ABC):
             its duration allows, an estimate; None if unknown.
         duration_seconds: what the container says; None if unknown and for images.
         frames_read: sound frames gone past so far, those that were skipped too.
-        frames_damaged: frames that could not be decoded so far.
+        frames_damaged: frames that could not be decoded so far; not all that are skipped are tried.
     """
 
     width: int

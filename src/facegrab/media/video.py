@@ -9,21 +9,28 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from facegrab.errors import MediaError
+from facegrab.media.ahead import Ahead
 from facegrab.media.clock import Clock
+from facegrab.media.container import (
+    duration_seconds,
+    frame_count,
+    pick_stream,
+    promised_end_seconds,
+    ticks,
+)
 from facegrab.media.geometry import UPRIGHT, frame_turn, square_size, upright_image, upright_size
 from facegrab.media.reader import MAX_PIXELS, FrameReader, check_file
+from facegrab.media.skippable import is_skippable
 from facegrab.types import Frame, Image
 
 _LOG = logging.getLogger(__name__)
@@ -36,8 +43,6 @@ MAX_FAILURES = 1000
 # differ by some tenths of a second in how they count the last frame or the end of the sound.
 _SHORT_SECONDS = 0.5
 _SHORT_SHARE = 0.02
-# Rate of last resort for frames without times, where the file names none (as FFmpeg's readers).
-_FALLBACK_RATE = Fraction(25)
 # Text drawn as pictures, and lists that point elsewhere: FFmpeg would "play" a .txt, and wait
 # minutes for more lines in a playlist.
 _NO_VIDEOS = frozenset(
@@ -55,11 +60,17 @@ Decoded: TypeAlias = tuple[int, float, av.VideoFrame]
 
 
 class VideoReader(FrameReader):
-    """Frames of a video, upright, with square pixels; those skipped are decoded, not converted.
+    """Frames of a video, upright, with square pixels.
 
-    The first frame is decoded at once, so that the size is known. Damaged frames are counted and
-    passed over. A frame that decodes but is flagged as corrupt keeps its index; one that is lost
-    altogether has none.
+    The first frame is decoded at once, so that the size is known. Those skipped are not converted,
+    and not decoded either where no other frame refers to them and their packets tell which they are
+    (`is_skippable`, `Ahead`).
+
+    Damaged frames are counted and passed over. Damage in a frame that is not decoded goes unnoticed
+    and the frame counts as read; once damage was noticed all are decoded. A frame that decodes but
+    is flagged as corrupt keeps its index. So does one that is lost altogether where packets tell
+    the index, and one that comes out of their order is damaged; where frames are counted as they
+    come out, as always with ``every`` 1, a lost one has no index.
 
     Raises:
         MediaError: the file is no video or nothing in it can be decoded; while iterating, a frame
@@ -72,7 +83,7 @@ class VideoReader(FrameReader):
         super().__init__(path, every)
         self._notes: list[str] = []
         self._end_seconds = 0.0
-        self._packet_count = 0
+        self._packet_count = self._sound_count = self._left_out_count = 0
         self._convertible = True
         self._container = _open(path)
         try:
@@ -82,7 +93,7 @@ class VideoReader(FrameReader):
             raise
 
     def _start(self) -> None:
-        self._stream = _pick_stream(self._container, self.path)
+        self._stream = pick_stream(self._container, self.path)
         self._aspect = self._stream.sample_aspect_ratio
         self._reformatter = VideoReformatter()
         self._rotation, self._turn = 0, UPRIGHT
@@ -91,8 +102,10 @@ class VideoReader(FrameReader):
         codec.thread_type = "AUTO"
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         self._check_size(codec.width, codec.height)
-        self.duration_seconds = _duration(self._container, self._stream)
-        self.frame_count = _frame_count(self._stream, self.duration_seconds)
+        self.duration_seconds = duration_seconds(self._container, self._stream)
+        self.frame_count = frame_count(self._stream, self.duration_seconds)
+        look = self.every > 1 and is_skippable(codec.name, codec.extradata or b"")
+        self._ahead = Ahead(self._packets(), self.every, look=look)
         decoded = self._decode()
         first = next(decoded, None)
         if first is None:
@@ -148,15 +161,15 @@ class VideoReader(FrameReader):
 
     def _decode(self) -> Iterator[Decoded]:
         """Index, seconds and frame of every sound frame, to the last one the decoder holds back."""
-        clock = Clock(*_ticks(self._stream))
-        numbers = itertools.count()
-        failures = sound = 0
-        for packet in self._packets():
+        clock = Clock(*ticks(self._stream))
+        failures = 0
+        for packet, wanted in self._ahead:
+            self._stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
             try:
                 frames = self._stream.decode(packet)
             except av.FFmpegError as error:
                 _LOG.debug("%s: %s", self.path, error)
-                self.frames_damaged += 1
+                self._count_damaged()
                 failures += 1
                 if failures == MAX_FAILURES:
                     self._notes.append(f"gave up after {failures} damaged frames in a row")
@@ -164,22 +177,43 @@ class VideoReader(FrameReader):
                 continue
             for frame in frames:
                 failures = 0
-                index, seconds = next(numbers), clock.seconds(frame.pts)
+                index, left_out = self._ahead.number(frame.pts)
+                self._pass(left_out)
+                if index is None:
+                    self._count_damaged()
+                    continue
+                seconds = clock.seconds(frame.pts)
                 if frame.is_corrupt:
-                    self.frames_damaged += 1
+                    self._count_damaged()
                 else:
-                    sound += 1
+                    self._sound_count += 1
                     yield index, seconds, frame
-        self._count_silent(sound)
+        self._pass(self._ahead.rest())
+        self._count_silent()
         self._note_cut()
 
-    def _count_silent(self, sound: int) -> None:
+    def _count_damaged(self) -> None:
+        self.frames_damaged += 1
+        # So that the rest of the damage is noticed too.
+        self._ahead.want_all()
+
+    def _pass(self, left_out: int) -> None:
+        """Go past frames that were not decoded."""
+        self.frames_read += left_out
+        self._left_out_count += left_out
+
+    def _count_silent(self) -> None:
         """Count what a decoder dropped without a word while it waited for a sound key frame.
 
         Only where damage was seen: packets without a frame of their own are nothing unusual.
         """
-        if self.frames_damaged:
-            self.frames_damaged = max(self.frames_damaged, self._packet_count - sound)
+        if not self.frames_damaged:
+            return
+        lost = self._packet_count - self._sound_count - self._left_out_count
+        self.frames_damaged = max(self.frames_damaged, lost)
+        # The packets of some that were left out, and so counted as read, may have raised errors.
+        twice = self.frames_read + self.frames_damaged - self._packet_count
+        self.frames_read -= max(0, min(twice, self._left_out_count))
 
     def _packets(self) -> Iterator[Packet[VideoStream] | None]:
         """The stream's packets, then one that makes the decoder give what it holds back."""
@@ -190,6 +224,10 @@ class VideoReader(FrameReader):
         except av.FFmpegError as error:
             self._notes.append(f"reading stopped early: {error.strerror}")
             yield None
+        except IndexError:
+            # PyAV 18 trips over a stream that appeared while it read, when all this one's packets
+            # and the last have been given.
+            return
 
     def _note(self, packet: Packet[VideoStream]) -> None:
         # Before the start of an edit list are packets that are decoded only to be thrown away.
@@ -200,7 +238,7 @@ class VideoReader(FrameReader):
             self._end_seconds = max(self._end_seconds, end)
 
     def _note_cut(self) -> None:
-        promised = _promised_end(self._container, self._stream)
+        promised = promised_end_seconds(self._container, self._stream)
         if promised is None:
             return
         if promised - self._end_seconds > max(_SHORT_SECONDS, promised * _SHORT_SHARE):
@@ -217,67 +255,3 @@ def _open(path: Path) -> InputContainer:
     except (av.FFmpegError, ValueError) as error:
         _LOG.debug("%s: %s", path, error)
         raise MediaError(f"{path} is no readable video") from error
-
-
-def _pick_stream(container: InputContainer, path: Path) -> VideoStream:
-    """FFmpeg's choice among the video streams; never a cover picture."""
-    videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not videos:
-        raise MediaError(f"{path} holds no video stream")
-    # PyAV leaves the context out where this build has no decoder; its types do not say so.
-    known = {s.index: s for s in videos if s.codec_context is not None}
-    if not known:
-        raise MediaError(f"{path}: there is no decoder for this kind of video")
-    best = container.streams.best("video")
-    return known.get(best.index if best else -1, next(iter(known.values())))
-
-
-def _ticks(stream: VideoStream) -> tuple[Fraction, Fraction]:
-    """Seconds per tick and average seconds per frame."""
-    rate = stream.average_rate or stream.guessed_rate or _FALLBACK_RATE
-    return stream.time_base or 1 / rate, 1 / rate
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds, as far as the container says."""
-    if stream.duration and stream.duration > 0 and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    if container.duration and container.duration > 0:
-        return container.duration / av.time_base
-    return None
-
-
-def _frame_count(stream: VideoStream, duration: float | None) -> int | None:
-    if stream.frames > 0:
-        return stream.frames
-    rate = stream.average_rate or stream.guessed_rate
-    return (round(duration * rate) or None) if duration and rate else None
-
-
-def _promised_end(container: InputContainer, stream: VideoStream) -> float | None:
-    """Where the header says the video ends, in seconds of the packets' clock.
-
-    None where a header says nothing: FFmpeg then estimates the duration from what is there (MPEG
-    streams), or the sound may be longer than the picture.
-    """
-    kind, base = container.format.name, stream.time_base or Fraction(0)
-    if kind.startswith("mov,") and stream.duration:
-        return float(((stream.start_time or 0) + stream.duration) * base)
-    if kind == "avi" and stream.average_rate:
-        # The duration shrinks with the file, the header's number of frames does not.
-        return float(stream.frames / stream.average_rate)
-    if kind.startswith("matroska"):
-        tag = _tag_seconds(stream.metadata.get("DURATION", ""))
-        if tag is None and len(container.streams) == 1 and container.duration:
-            return container.duration / av.time_base
-        return tag
-    return None
-
-
-def _tag_seconds(text: str) -> float | None:
-    """Seconds of a Matroska DURATION tag (00:01:02.500000000), None if it is none."""
-    try:
-        hours, minutes, seconds = text.strip("\0 ").split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
-        return None
