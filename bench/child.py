@@ -50,11 +50,16 @@ def _decode(clip: Path) -> dict[str, Any]:
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     """FaceGrab with the settings given, at embedded defaults else."""
     from facegrab import FaceGrab, ProcessSettings
+    from facegrab.early import Early
+    from facegrab.media.source import find_sources
 
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
-    grab = FaceGrab(options.reference, process=settings)
-    summary = grab.process(options.clip, options.output, watcher=watch)
+    # As the command line does it.
+    (source,) = find_sources([str(options.clip)])
+    with Early(source, settings) as early:
+        grab = FaceGrab(options.reference, process=settings)
+        summary = grab.process(options.clip, options.output, watcher=watch, early=early)
     return {
         "frames": summary.frames_read,
         "looked_at": summary.frames_looked_at,

@@ -31,6 +31,7 @@ import facegrab
 from facegrab import ProcessSettings, RecognitionSettings, Summary
 from facegrab.cli import FAILED, INTERRUPTED, OK, main
 from facegrab.console import Screen
+from facegrab.early import Early
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
 from facegrab.vision.look import Eyes
@@ -72,7 +73,7 @@ class Spy:
         self.reference_count = 1
         self.models = "detector painted"
 
-    def process(self, source: list[str], output: str, *, watcher: Screen) -> Summary:
+    def process(self, source: list[str], output: str, *, watcher: Screen, early: Early) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
         return Summary()
 
@@ -335,7 +336,7 @@ class TestRun:
         out = capsys.readouterr().out
         assert "\x1b" not in out
         assert "\r" not in out
-        assert len(out.splitlines()) <= 7
+        assert len(out.splitlines()) <= 8
 
     def test_everybody(
         self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
 COMMANDS = {
+    "doctor": "facegrab.doctor_command",
     "eval": "facegrab.eval_command",
     "models": "facegrab.models_command",
     "show": "facegrab.show_command",
@@ -82,6 +83,7 @@ def _run(
 ) -> int:
     # Imported here, so that --help and a wrong value answer at once.
     from facegrab.console import Screen
+    from facegrab.early import Early
     from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
 
@@ -89,14 +91,15 @@ def _run(
         # First, because a mistyped path should not cost the loading of the networks.
         sources = find_sources(options.input)
         screen.expect(len(sources), {source.path for source in sources if source.images})
-        grab = FaceGrab(options.reference, recognition, process)
-        screen.say_references(grab.reference_count)
-        screen.say(grab.models)
-        if options.display_stats:
-            screen.say(str(grab.stats()))
-        if options.save_references:
-            screen.say(f"references saved to {grab.save(options.save_references)}")
-        summary = grab.process(options.input, options.output, watcher=screen)
+        with Early(sources[0], process) as early:
+            grab = FaceGrab(options.reference, recognition, process)
+            screen.say_references(grab.reference_count)
+            screen.say(grab.models)
+            if options.display_stats:
+                screen.say(str(grab.stats()))
+            if options.save_references:
+                screen.say(f"references saved to {grab.save(options.save_references)}")
+            summary = grab.process(options.input, options.output, watcher=screen, early=early)
         return _end(screen, summary, options.output)
 
 
@@ -118,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Writes aligned images of one person's face, and nobody else's, out of videos "
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
-        "facegrab models, facegrab eval, facegrab show; each has a --help.",
+        "facegrab models, facegrab eval, facegrab show, facegrab doctor; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")

@@ -9,6 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TypeAlias
 
+from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
 from facegrab.models import compute, packs
@@ -115,6 +116,7 @@ class FaceGrab:
         output: PathName = ".",
         *,
         watcher: Watcher | None = None,
+        early: Early | None = None,
     ) -> Summary:
         """Writes the person's faces out of videos and pictures into a folder.
 
@@ -122,6 +124,7 @@ class FaceGrab:
             source: a video, an image, an image pattern, a folder, a glob, or several of these.
             output: folder for the extracts, the index and the table; made if missing.
             watcher: is told how it goes.
+            early: may have the first source open already, decoded while the networks loaded.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -143,6 +146,7 @@ class FaceGrab:
                 self._process,
                 folder,
                 watcher or _Nobody(),
+                early,
             )
             return run.over(sources)
 

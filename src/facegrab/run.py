@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from facegrab.early import Early
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.extract import Extractor, Planned
 from facegrab.media import FrameReader, open_source
@@ -19,7 +20,7 @@ from facegrab.models import compute
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.people.decide import decide
 from facegrab.people.gallery import Gallery
-from facegrab.scan import Scanned, scan
+from facegrab.scan import BATCH_BYTES, CUDA_BATCH_BYTES, Scanned, scan
 from facegrab.settings import ProcessSettings
 from facegrab.store.files import as_text
 from facegrab.store.index import Rows
@@ -85,6 +86,7 @@ class Run:
         settings: how sources are read and what is written.
         output: where to.
         watcher: is told how it goes.
+        early: may have one of the sources open already.
     """
 
     def __init__(
@@ -95,7 +97,9 @@ class Run:
         settings: ProcessSettings,
         output: Output,
         watcher: Watcher,
+        early: Early | None = None,
     ) -> None:
+        self._early = early
         self._look = look
         self._gallery = gallery
         self._choice = choice
@@ -126,6 +130,8 @@ class Run:
             raise
         self._write_table()
         self._summary.seconds.update(self._look.seconds)
+        if self._early:
+            self._summary.add_seconds("decode", self._early.seconds)
         self._summary.seconds["all"] = time.perf_counter() - start
         return self._summary
 
@@ -138,16 +144,15 @@ class Run:
 
     def _source(self, source: Source, *, last_hope: bool) -> None:
         """Does one source; an unreadable one is noted, unless no other was or will be readable."""
-        every = self._settings.skip_frames + 1
-        try:
-            reader = open_source(source, every)
-        except (MediaError, MissingError, AccessError) as error:
-            self._failed(source, error, last_hope=last_hope)
-            return
-        with reader:
+        with ExitStack() as stack:
+            try:
+                reader, frames = self._open(source, stack)
+            except (MediaError, MissingError, AccessError) as error:
+                self._failed(source, error, last_hope=last_hope)
+                return
             self._watcher.begin(self._plan(source, reader))
             try:
-                self._read(source, reader)
+                self._read(source, reader, frames)
             except MediaError as error:
                 self._failed(source, error, last_hope=last_hope)
             finally:
@@ -159,18 +164,24 @@ class Run:
                     for line in reader.warnings
                 ]
 
+    def _open(self, source: Source, stack: ExitStack) -> tuple[FrameReader, Iterator[Frame]]:
+        """A reader and its frames, which the stack closes."""
+        early = self._early and self._early.take(source, stack)
+        if early:
+            return early
+        reader = stack.enter_context(open_source(source, self._settings.skip_frames + 1))
+        return reader, self._timed_decode(reader)
+
     def _failed(self, source: Source, error: Exception, *, last_hope: bool) -> None:
         if last_hope:
             raise error
         self._summary.failed.append((source.path, str(error)))
 
-    def _read(self, source: Source, reader: FrameReader) -> None:
-        frames = self._timed_decode(reader)
+    def _read(self, source: Source, reader: FrameReader, frames: Iterator[Frame]) -> None:
         looked_at, found, written = 0, 0, 0
         naming: Naming | None = None
         row = 0
-        lookers = compute.lookers(self._settings.threads)
-        with closing(scan(frames, self._look, self._settings.batch_size, lookers)) as batches:
+        with closing(self._scanned(frames)) as batches:
             for scanned in batches:
                 # The output is made once there is a frame to look at, not for a file without any.
                 if naming is None:
@@ -191,6 +202,12 @@ class Run:
             frames_damaged=reader.frames_damaged,
             computed=self._look.eyes.computed,
         )
+
+    def _scanned(self, frames: Iterator[Frame]) -> Generator[Scanned, None, None]:
+        settings = self._settings
+        lookers = compute.lookers(settings.threads, settings.device)
+        batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
+        return scan(frames, self._look, settings.batch_size, lookers, batch_bytes)
 
     def _enter(self, source: Source, reader: FrameReader) -> tuple[int, Naming]:
         row, name = self._output.enter_source(source.path, source.name)

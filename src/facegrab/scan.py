@@ -19,6 +19,10 @@ BATCH_BYTES = 32 * 2**20
 """Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
 time: one being decoded, one that waits for a looker, one or two with it and one that the consumer
 has. Larger ones gain nothing on a CPU."""
+CUDA_BATCH_BYTES = 512 * 2**20
+"""The same for a graphics card, which is kept busy by many frames at a time: 86 of 1080p, and 128,
+the most that batch_size allows, up to 1440x960. Five such batches are 2.5 GB of the processor's
+memory."""
 
 _POLL_SECONDS = 0.1
 
@@ -34,7 +38,11 @@ class Scanned:
 
 
 def scan(
-    frames: Iterable[Frame], look: Look, batch_size: int, lookers: int = 1
+    frames: Iterable[Frame],
+    look: Look,
+    batch_size: int,
+    lookers: int = 1,
+    batch_bytes: int = BATCH_BYTES,
 ) -> Generator[Scanned, None, None]:
     """Looks at frames while a thread of its own decodes the next ones.
 
@@ -45,6 +53,7 @@ def scan(
         look: finds and describes the faces; called by several threads at once.
         batch_size: frames that go through together, at most.
         lookers: threads that look, each at a batch of its own.
+        batch_bytes: pixels that go through together, at most.
 
     Yields:
         every batch, also those without a face, the short last one included, in order.
@@ -53,7 +62,8 @@ def scan(
         whatever decoding or looking raises; the threads have ended then, as they have when the
         consumer stops early (close the generator).
     """
-    with prefetched(chunks(frames, batch_size)) as batches, _pool(lookers) as pool:
+    chunked = chunks(frames, batch_size, batch_bytes)
+    with prefetched(chunked) as batches, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
         for future in _submitted(pool, batches, look):
             looking.append(future)
@@ -106,12 +116,14 @@ def _result(future: Future[T]) -> T:
                 raise
 
 
-def chunks(frames: Iterable[Frame], batch_size: int) -> Iterator[tuple[Frame, ...]]:
-    """Frames in groups of at most batch_size and about BATCH_BYTES; the last one may be short."""
+def chunks(
+    frames: Iterable[Frame], batch_size: int, batch_bytes: int = BATCH_BYTES
+) -> Iterator[tuple[Frame, ...]]:
+    """Frames in groups of at most batch_size and batch_bytes of pixels; the last may be short."""
     batch: list[Frame] = []
     size_bytes = 0
     for frame in frames:
-        if batch and size_bytes + frame.image.nbytes > BATCH_BYTES:
+        if batch and size_bytes + frame.image.nbytes > batch_bytes:
             yield tuple(batch)
             batch, size_bytes = [], 0
         batch.append(frame)
@@ -124,9 +136,14 @@ def chunks(frames: Iterable[Frame], batch_size: int) -> Iterator[tuple[Frame, ..
 
 
 @contextmanager
-def prefetched(items: Iterable[T]) -> Iterator[Iterator[T]]:
-    """The same items, made one ahead by a thread that has ended when the block ends."""
-    queue: Queue[T | _End] = Queue(maxsize=1)
+def prefetched(items: Iterable[T], ahead: int = 1) -> Iterator[Iterator[T]]:
+    """The same items, made ahead by a thread that has ended when the block ends.
+
+    Args:
+        items: iterated in the thread.
+        ahead: how many wait at most; one more is being made.
+    """
+    queue: Queue[T | _End] = Queue(maxsize=ahead)
     stop = threading.Event()
 
     def put(item: T | _End) -> bool:

@@ -1,0 +1,72 @@
+"""Decoding before the run: the same frames, in order, and every thread ended."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from fakes import CLIP_FRAMES, contents, our_threads, painted_eyes
+
+from facegrab import FaceGrab, ProcessSettings
+from facegrab.early import Early
+from facegrab.errors import GalleryError, MediaError
+from facegrab.media.source import Source, find_sources
+
+EVERY_4 = ProcessSettings(skip_frames=3, batch_size=2, scale=0.5, extract_size=64)
+
+
+def source_of(path: Path) -> Source:
+    (source,) = find_sources([str(path)])
+    return source
+
+
+def test_the_frames_are_those_of_the_source(clip: Path) -> None:
+    with ExitStack() as stack, Early(source_of(clip), EVERY_4) as early:
+        taken = early.take(source_of(clip), stack)
+        assert taken is not None
+        reader, frames = taken
+        assert [frame.index for frame in frames] == list(range(0, CLIP_FRAMES, 4))
+        assert reader.frames_read == CLIP_FRAMES
+        assert early.seconds > 0
+    assert our_threads() == []
+
+
+def test_it_is_taken_once_and_by_its_own_source_only(clip: Path, red: Path) -> None:
+    with ExitStack() as stack, Early(source_of(clip), EVERY_4) as early:
+        assert early.take(source_of(red), stack) is None
+        assert early.take(source_of(clip), stack) is not None
+        assert early.take(source_of(clip), stack) is None
+
+
+def test_who_takes_it_closes_it(clip: Path) -> None:
+    stack = ExitStack()
+    with Early(source_of(clip), EVERY_4) as early:
+        taken = early.take(source_of(clip), stack)
+        assert taken is not None
+    assert next(taken[1]).index == 0  # still open
+    stack.close()
+    assert our_threads() == []
+
+
+def test_what_nobody_takes_is_closed(clip: Path) -> None:
+    with pytest.raises(GalleryError), Early(source_of(clip), EVERY_4):
+        raise GalleryError("no usable face in any reference")
+    assert our_threads() == []
+
+
+def test_a_run_gives_the_same_files_with_it(clip: Path, red: Path, tmp_path: Path) -> None:
+    for name in ("with", "without"):
+        grab = FaceGrab(red, process=EVERY_4, eyes=painted_eyes())
+        with Early(source_of(clip), EVERY_4) as early:
+            first = early if name == "with" else None
+            summary = grab.process(clip, tmp_path / name, early=first)
+        assert summary.frames_looked_at == -(-CLIP_FRAMES // 4)
+    assert contents(tmp_path / "with") == contents(tmp_path / "without")
+
+
+def test_a_source_that_does_not_open_is_left_to_the_run(tmp_path: Path, red: Path) -> None:
+    (broken := tmp_path / "broken.mp4").write_bytes(b"no video at all")
+    grab = FaceGrab(red, process=EVERY_4, eyes=painted_eyes())
+    with Early(source_of(broken), EVERY_4) as early, pytest.raises(MediaError, match="broken"):
+        grab.process(broken, tmp_path / "out", early=early)
