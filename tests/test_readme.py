@@ -175,6 +175,12 @@ def test_models_are_measured_as_written(block: str, painted: Path, painted_comma
     assert (painted / "roc.svg").is_file()
 
 
+@needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab doctor" in block])
+def test_the_doctor_comes_as_written(block: str, painted: Path, painted_command: Path) -> None:
+    assert "estimate for 2 sources" in shell(block, painted, painted_command)
+
+
 def test_classes_run_as_written(
     painted: Path, fake_networks: Eyes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
