@@ -6,13 +6,16 @@ llvmlite, the binding to LLVM that Numba itself stands on, loads it in 30 ms.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,19 +51,68 @@ class MachineCode:
     owner: object
 
 
-def load(name: str, source: Path, compiled: Callable[[], Any]) -> MachineCode:
+class Function:
+    """A compiled function, loaded when it is first called. Any number of threads may call it.
+
+    It runs outside of Python's lock.
+
+    Args:
+        name, source, compiled, shares: see load.
+        arguments: their kinds, as ctypes has them; it returns nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Path,
+        compiled: Callable[[], Any],
+        *arguments: type[Any],
+        shares: Sequence[Path] = (),
+    ) -> None:
+        self._load = partial(load, name, source, compiled, shares=shares)
+        self._prototype: type[Any] = ctypes.CFUNCTYPE(None, *arguments)
+        self._loading = threading.Lock()
+        self._code: MachineCode | None = None
+        self._function: Callable[..., None] | None = None
+
+    def __call__(self, *arguments: int | float) -> None:
+        """Calls it.
+
+        Raises:
+            DeviceError, WeightsError: see load.
+        """
+        self._loaded()(*arguments)
+
+    def _loaded(self) -> Callable[..., None]:
+        # Else two threads that come first would both compile.
+        with self._loading:
+            if self._function is None:
+                self._code = self._load()
+                self._function = self._prototype(self._code.address)
+            return self._function
+
+
+def addresses(*arrays: NDArray[Any]) -> list[int]:
+    """Where each array begins; the caller keeps the arrays for as long."""
+    return [array.ctypes.data for array in arrays]
+
+
+def load(
+    name: str, source: Path, compiled: Callable[[], Any], *, shares: Sequence[Path] = ()
+) -> MachineCode:
     """The machine code of a function, compiled on first use by this user on this processor.
 
     Args:
         name: what it is called in the cache and to the user.
         source: the file that it is made of; another content is compiled anew.
         compiled: gives Numba's ``CFunc``.
+        shares: files that the source takes constants from.
 
     Raises:
         DeviceError: Numba or llvmlite is missing or does not work.
         WeightsError: there is no home folder for the cache.
     """
-    text = source.read_bytes()
+    text = [path.read_bytes() for path in (source, *shares)]
     with _way_out():
         # Imported here: most of the 30 ms.
         import llvmlite
@@ -69,7 +121,7 @@ def load(name: str, source: Path, compiled: Callable[[], Any]) -> MachineCode:
         llvm.check_jit_execution()
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
-        key = [text, llvmlite.__version__, *_processor(llvm), _user()]
+        key = [*text, llvmlite.__version__, *_processor(llvm), _user()]
         digest = hashlib.sha256("\n".join(map(repr, key)).encode()).hexdigest()
         full_name = f"{name}-{digest[:KEY_LENGTH]}"
         if (content := _kept(full_name)) is not None:
@@ -93,7 +145,7 @@ def _way_out() -> Iterator[None]:
     except Exception as error:  # Numba's and LLVM's own kinds of errors are many
         raise DeviceError(
             f"Numba does not work ({' '.join(str(error).split())}): pip install --force-reinstall "
-            "numba llvmlite; or pip uninstall numba, without it landmarks only take longer"
+            "numba llvmlite; or pip uninstall numba, without it FaceGrab only takes longer"
         ) from error
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import threading
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from ctypes import c_double, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facegrab.models import machine_code
 from facegrab.models.dat import ShapePredictor
@@ -19,12 +16,20 @@ from facegrab.vision.tree_numpy import centred, corner_and_side
 
 NAME = "landmark-trees"
 
-_POINTER, _INTEGER, _DOUBLE = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-# As in tree_kernel: images, size, box, faces, counts, norm; the forest; room and the result.
-_PROTOTYPE = ctypes.CFUNCTYPE(
-    None, *[_POINTER] * 3, _INTEGER, _POINTER, _DOUBLE, *[_POINTER] * 8, *[_POINTER] * 4
+
+def _compiled() -> Any:
+    from facegrab.vision import tree_kernel
+
+    return tree_kernel.compiled()
+
+
+_function = machine_code.Function(
+    NAME,
+    Path(__file__).with_name("tree_kernel.py"),
+    _compiled,
+    # Images, size, box, faces, counts, norm; the forest; room and the result.
+    *[c_void_p] * 3, c_int64, c_void_p, c_double, *[c_void_p] * 8, *[c_void_p] * 4,
 )  # fmt: skip
-_loading = threading.Lock()
 
 
 class CompiledWalker:
@@ -40,7 +45,7 @@ class CompiledWalker:
         arrays = (counts, forest.initial, shape, *splitting, forest.anchor, forest.delta)
         # Whatever an address leads to has to live as long as the address.
         self._arrays = [np.ascontiguousarray(array) for array in arrays]
-        self._counts, *self._forest = _addresses(*self._arrays)
+        self._counts, *self._forest = machine_code.addresses(*self._arrays)
         self._points, self._features, self._trees = points, features, trees
 
     def __call__(self, images: Sequence[Image], image_of: IntArray, box: FloatArray) -> FloatArray:
@@ -60,17 +65,13 @@ class CompiledWalker:
         images_at = np.array([readable[number].ctypes.data for number in numbers], np.uintp)
         size = np.array([readable[number].shape[1::-1] for number in numbers], np.int64)
         corner_side = np.concatenate(corner_and_side(box), axis=1)
-        faces = _addresses(images_at, size, corner_side)
+        faces = machine_code.addresses(images_at, size, corner_side)
         pixel = np.empty(self._features, np.int64)
         grey = np.empty(self._features, np.float32)
         node = np.empty(self._trees, np.int32)
-        room = _addresses(pixel, grey, node, points)
-        _function()(*faces, len(box), self._counts, self._norm, *self._forest, *room)
+        room = machine_code.addresses(pixel, grey, node, points)
+        _function(*faces, len(box), self._counts, self._norm, *self._forest, *room)
         return points
-
-
-def _addresses(*arrays: NDArray[Any]) -> list[int]:
-    return [array.ctypes.data for array in arrays]
 
 
 def _readable(image: Image) -> Image:
@@ -78,24 +79,3 @@ def _readable(image: Image) -> Image:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
     return np.ascontiguousarray(image)
-
-
-def _function() -> Callable[..., None]:
-    # Else two threads that come first would both compile.
-    with _loading:
-        return _loaded()
-
-
-@cache
-def _loaded() -> Callable[..., None]:
-    from_source = Path(__file__).with_name("tree_kernel.py")
-    code = machine_code.load(NAME, from_source, _compiled)
-    function = _PROTOTYPE(code.address)
-    function.owner = code.owner  # type: ignore[attr-defined]
-    return function
-
-
-def _compiled() -> Any:
-    from facegrab.vision import tree_kernel
-
-    return tree_kernel.compiled()

@@ -1,0 +1,228 @@
+"""The Lanczos warp, as Numba compiles it; like ``tree_kernel``, imported only to be compiled.
+
+A tile of the result is made at a time. What it depends on is copied first: black beyond the
+image's edge, so that no tap has to ask where it is, and each colour by itself, so that eight taps
+of a row lie side by side. Their products are written as LLVM's vectors, because Numba's own loops
+come out one tap at a time: with pmaddwd and the like, a pixel takes a sixth of OpenCV's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from facegrab.types import IntArray
+from facegrab.vision.warp_grid import (
+    ONE_BITS,
+    POSITION_BITS,
+    REACH,
+    STEP_BITS,
+    STEPS,
+    TAPS,
+    TILE_PX,
+)
+
+Bytes = NDArray[np.uint8]
+Samples = NDArray[np.int16]
+
+COLOURS = 3
+FINER_BITS = POSITION_BITS - STEP_BITS
+"""Bits of a position that only serve to add it up."""
+
+_BYTE, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_LANES = 4
+"""Sums side by side: a vector of 128 bits, which every processor has."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _inlined(function: _F) -> _F:
+    compiled: _F = njit(inline="always", error_model="numpy")(function)
+    return compiled
+
+
+def _neighbours_added(builder: Any, low: Any, high: Any) -> Any:
+    """0 + 1, 2 + 3, and so on, of the first eight of two vectors after one another."""
+    even, odd = (
+        builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(_INT, _LANES), lanes))
+        for lanes in ([0, 2, 4, 6], [1, 3, 5, 7])
+    )
+    return builder.add(even, odd)
+
+
+def _eight(builder: Any, array: Any, at: Any) -> Any:
+    """Eight int16 of an array, as int32."""
+    vector = ir.VectorType(_SHORT, TAPS).as_pointer()
+    loaded = builder.load(builder.bitcast(builder.gep(array, [at]), vector))
+    loaded.align = 2
+    return builder.sext(loaded, ir.VectorType(_INT, TAPS))
+
+
+def _grey_levels(builder: Any, sums: Sequence[Any]) -> Any:
+    """Four sums over the taps, each still a vector, as rounded grey levels in one vector."""
+    pairs = [_neighbours_added(builder, *two) for two in (sums[:2], sums[2:])]
+    whole = _neighbours_added(builder, *pairs)
+    half, bits, black, white = (
+        ir.Constant(whole.type, [number] * _LANES)
+        for number in (1 << (ONE_BITS - 1), ONE_BITS, 0, 255)
+    )
+    level = builder.ashr(builder.add(whole, half), bits)
+    level = builder.select(builder.icmp_signed("<", level, black), black, level)
+    level = builder.select(builder.icmp_signed(">", level, white), white, level)
+    return builder.trunc(level, ir.VectorType(_BYTE, _LANES))
+
+
+def _pixel(colours: int) -> Callable[..., None]:
+    """Makes ``pixel(samples, at, colour_step, row_step, weights, first, result, to)``.
+
+    It writes one pixel's colours from the taps that begin at ``at``.
+    """
+
+    def generated(context: Any, builder: Any, _: Any, arguments: Sequence[Any]) -> Any:
+        samples, at, colour_step, row_step, weights, first, result, to = arguments
+        row_weights = [
+            _eight(builder, weights, builder.add(first, _LONG(row * TAPS))) for row in range(TAPS)
+        ]
+        sums = [ir.Constant(ir.VectorType(_INT, _LANES), [0] * _LANES)] * _LANES
+        for colour in range(colours):
+            start = builder.add(at, builder.mul(colour_step, _LONG(colour)))
+            for row, weight in enumerate(row_weights):
+                place = builder.add(start, builder.mul(row_step, _LONG(row)))
+                products = builder.mul(_eight(builder, samples, place), weight)
+                # Neighbours at once: LLVM sees that here it can multiply int16.
+                pairs = _neighbours_added(builder, products, products)
+                sums[colour] = builder.add(sums[colour], pairs)
+        levels = _grey_levels(builder, sums)
+        for colour in range(colours):
+            target = builder.gep(result, [builder.add(to, _LONG(colour))])
+            builder.store(builder.extract_element(levels, _INT(colour)), target)
+        return context.get_dummy_value()
+
+    def typed(
+        _: Any, samples: Any, at: Any, colour_step: Any, row_step: Any, weights: Any, first: Any,
+        result: Any, to: Any,
+    ) -> Any:  # fmt: skip
+        places = [types.int64] * 3
+        return types.void(samples, *places, weights, types.int64, result, types.int64), generated
+
+    made: Callable[..., None] = intrinsic(typed)
+    return made
+
+
+_colour_pixel = _pixel(COLOURS)
+_grey_pixel = _pixel(1)
+
+
+@_inlined
+def _reach(positions: IntArray, a: int, b: int, c: int, d: int) -> tuple[int, int]:
+    """First and last sample of a tile along an axis; positions[a] to [b] plus [c] to [d]."""
+    low = min(positions[a], positions[b]) + min(positions[c], positions[d])
+    high = max(positions[a], positions[b]) + max(positions[c], positions[d])
+    return (low >> POSITION_BITS) - REACH, (high >> POSITION_BITS) - REACH + TAPS - 1
+
+
+@_inlined
+def _copy(
+    samples: Samples,
+    image: Bytes,
+    stride: int,
+    width: int,
+    height: int,
+    colours: int,
+    left: int,
+    top: int,
+    columns: int,
+    rows: int,
+) -> None:
+    """A part of the image, row by row, in each row colour by colour; black beyond the edge."""
+    begin = min(max(-left, 0), columns)
+    end = max(min(width - left, columns), begin)
+    for row in range(rows):
+        at = row * colours * columns
+        if top + row < 0 or top + row >= height:
+            for each in range(at, at + colours * columns):
+                samples[each] = 0
+            continue
+        for colour in range(colours):
+            for column in range(begin):
+                samples[at + colour * columns + column] = 0
+            for column in range(end, columns):
+                samples[at + colour * columns + column] = 0
+        source = (top + row) * stride + left * colours
+        for column in range(begin, end):
+            for colour in range(colours):
+                samples[at + colour * columns + column] = image[source + column * colours + colour]
+
+
+def _warp(
+    image: Bytes,
+    stride: int,
+    width: int,
+    height: int,
+    colours: int,
+    positions: IntArray,
+    weights: Samples,
+    samples: Samples,
+    size: int,
+    result: Bytes,
+) -> None:
+    """A square cut out of an image.
+
+    Args:
+        image: its first pixel.
+        stride: bytes from a row to the next.
+        width, height: in pixels.
+        colours: 3 or 1.
+        positions: (4, size), see warp_grid.positions.
+        weights: see warp_grid.weights.
+        samples: room for what a tile depends on.
+        size: side of the result.
+        result: (size, size, colours).
+    """
+    across_y, down_x, down_y = size, 2 * size, 3 * size
+    for first_y in range(0, size, TILE_PX):
+        last_y = min(first_y + TILE_PX, size) - 1
+        for first_x in range(0, size, TILE_PX):
+            last_x = min(first_x + TILE_PX, size) - 1
+            left, right = _reach(positions, first_x, last_x, down_x + first_y, down_x + last_y)
+            top, bottom = _reach(
+                positions, across_y + first_x, across_y + last_x, down_y + first_y, down_y + last_y
+            )
+            columns, rows = right - left + 1, bottom - top + 1
+            row_step = colours * columns
+            # By number, so that the loops over colours are unrolled.
+            if colours == COLOURS:
+                _copy(samples, image, stride, width, height, 3, left, top, columns, rows)
+            else:
+                _copy(samples, image, stride, width, height, 1, left, top, columns, rows)
+            for y in range(first_y, last_y + 1):
+                from_x = positions[down_x + y] - ((left + REACH) << POSITION_BITS)
+                from_y = positions[down_y + y] - ((top + REACH) << POSITION_BITS)
+                for x in range(first_x, last_x + 1):
+                    step_x = (from_x + positions[x]) >> FINER_BITS
+                    step_y = (from_y + positions[across_y + x]) >> FINER_BITS
+                    phase = (step_y & (STEPS - 1)) * STEPS + (step_x & (STEPS - 1))
+                    first = phase * TAPS * TAPS
+                    at = (step_y >> STEP_BITS) * row_step + (step_x >> STEP_BITS)
+                    to = (y * size + x) * colours
+                    if colours == COLOURS:
+                        _colour_pixel(samples, at, columns, row_step, weights, first, result, to)
+                    else:
+                        _grey_pixel(samples, at, columns, row_step, weights, first, result, to)
+
+
+def compiled() -> Any:
+    """The warp as a function of C's, a ``numba.core.ccallback.CFunc``; takes seconds."""
+    bytes_, samples, int64s = map(types.CPointer, (types.uint8, types.int16, types.int64))
+    int64 = types.int64
+    signature = types.void(
+        bytes_, int64, int64, int64, int64, int64s, samples, samples, int64, bytes_
+    )
+    # Into its caller, where LLVM sees that it never fails: else the code would need Numba's.
+    return cfunc(signature, error_model="numpy", forceinline=True)(_warp)
