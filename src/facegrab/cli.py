@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             align=tuple(options.align or ProcessSettings().align),
             upsample=not options.no_upsample,
             licence=options.licence,
+            full_scan=options.full_scan,
             blur_threshold=options.blur_threshold,
             format=options.format,
             device=options.device,
@@ -264,6 +265,12 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         default=default.batch_size,
         metavar=_span(settings.BATCH_SIZE),
         help="frames that go through together, at most (default %(default)s)",
+    )
+    group.add_argument(
+        "--full_scan",
+        action="store_true",
+        help="look at all of every frame; else, with -sf 0 or 1, frames between are searched where "
+        "faces were, unless something changes",
     )
     group.add_argument(
         "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"

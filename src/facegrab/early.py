@@ -41,6 +41,7 @@ class Early:
             reader = self._stack.enter_context(open_source(self._source, settings.skip_frames + 1))
         except (MediaError, MissingError, AccessError):
             return self
+        # What belongs together is put together by the scan.
         batches = prefetched(chunks(self._timed(reader), settings.batch_size), BATCHES_AHEAD)
         self._open = reader, _flat(self._stack.enter_context(batches))
         return self

@@ -14,6 +14,7 @@ from typing import Any
 from facegrab.early import Early
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.extract import Extractor, Planned
+from facegrab.follow import ALONE, Runs
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
 from facegrab.models import compute
@@ -181,7 +182,7 @@ class Run:
         looked_at, found, written = 0, 0, 0
         naming: Naming | None = None
         row = 0
-        with closing(self._scanned(frames)) as batches:
+        with closing(self._scanned(source, frames)) as batches:
             for scanned in batches:
                 # The output is made once there is a frame to look at, not for a file without any.
                 if naming is None:
@@ -203,11 +204,14 @@ class Run:
             computed=self._look.eyes.computed,
         )
 
-    def _scanned(self, frames: Iterator[Frame]) -> Generator[Scanned, None, None]:
+    def _scanned(self, source: Source, frames: Iterator[Frame]) -> Generator[Scanned, None, None]:
         settings = self._settings
         lookers = compute.lookers(settings.threads, settings.device)
         batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
-        return scan(frames, self._look, settings.batch_size, lookers, batch_bytes)
+        # Pictures of a folder need not follow on each other.
+        alone = settings.full_scan or source.images
+        runs = ALONE if alone else Runs.of(settings.skip_frames)
+        return scan(frames, self._look, settings.batch_size, lookers, batch_bytes, runs)
 
     def _enter(self, source: Source, reader: FrameReader) -> tuple[int, Naming]:
         row, name = self._output.enter_source(source.path, source.name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
+from facegrab.follow import ALONE, Runs
 from facegrab.types import Faces, Frame
 from facegrab.vision.look import Look
 
@@ -43,6 +44,7 @@ def scan(
     batch_size: int,
     lookers: int = 1,
     batch_bytes: int = BATCH_BYTES,
+    runs: Runs = ALONE,
 ) -> Generator[Scanned, None, None]:
     """Looks at frames while a thread of its own decodes the next ones.
 
@@ -54,6 +56,7 @@ def scan(
         batch_size: frames that go through together, at most.
         lookers: threads that look, each at a batch of its own.
         batch_bytes: pixels that go through together, at most.
+        runs: which frames follow on each other.
 
     Yields:
         every batch, also those without a face, the short last one included, in order.
@@ -62,10 +65,10 @@ def scan(
         whatever decoding or looking raises; the threads have ended then, as they have when the
         consumer stops early (close the generator).
     """
-    chunked = chunks(frames, batch_size, batch_bytes)
+    chunked = chunks(frames, batch_size, batch_bytes, runs)
     with prefetched(chunked) as batches, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
-        for future in _submitted(pool, batches, look):
+        for future in _submitted(pool, batches, look, runs):
             looking.append(future)
             if len(looking) > lookers:
                 yield _result(looking.popleft())
@@ -74,7 +77,7 @@ def scan(
 
 
 def _submitted(
-    pool: ThreadPoolExecutor, batches: Iterator[tuple[Frame, ...]], look: Look
+    pool: ThreadPoolExecutor, batches: Iterator[tuple[Frame, ...]], look: Look, runs: Runs
 ) -> Iterator[Future[Scanned]]:
     """The batches, each handed to a looker; what decoding raises comes last, as a result."""
     while True:
@@ -87,13 +90,13 @@ def _submitted(
             return
         if batch is None:
             return
-        future = pool.submit(_scanned, batch, look)
+        future = pool.submit(_scanned, batch, look, runs)
         del batch  # a name kept while waiting keeps 32 MB of frames
         yield future
 
 
-def _scanned(batch: tuple[Frame, ...], look: Look) -> Scanned:
-    return Scanned(batch, look(batch))
+def _scanned(batch: tuple[Frame, ...], look: Look, runs: Runs) -> Scanned:
+    return Scanned(batch, look(batch, runs.follows(batch)))
 
 
 @contextmanager
@@ -117,18 +120,25 @@ def _result(future: Future[T]) -> T:
 
 
 def chunks(
-    frames: Iterable[Frame], batch_size: int, batch_bytes: int = BATCH_BYTES
+    frames: Iterable[Frame],
+    batch_size: int,
+    batch_bytes: int = BATCH_BYTES,
+    runs: Runs = ALONE,
 ) -> Iterator[tuple[Frame, ...]]:
-    """Frames in groups of at most batch_size and batch_bytes of pixels; the last may be short."""
+    """Frames in batches of at most batch_size and batch_bytes of pixels; the last may be short.
+
+    Frames that follow on each other stay together: a batch may be longer by ``runs.length - 1``.
+    """
     batch: list[Frame] = []
     size_bytes = 0
     for frame in frames:
-        if batch and size_bytes + frame.image.nbytes > batch_bytes:
+        full = len(batch) >= batch_size or size_bytes + frame.image.nbytes > batch_bytes
+        if batch and full and runs.parted(frame, batch[-1]):
             yield tuple(batch)
             batch, size_bytes = [], 0
         batch.append(frame)
         size_bytes += frame.image.nbytes
-        if len(batch) == batch_size:
+        if len(batch) == batch_size and runs.length == 1:
             yield tuple(batch)
             batch, size_bytes = [], 0
     if batch:

@@ -79,6 +79,10 @@ class ProcessSettings:
         threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
 
+        full_scan: look at all of every frame. Else, of frames that follow closely on each other,
+            only every fourth is looked at all over, and those between where faces were, unless
+            something changes.
+
     Raises:
         SettingError: a value is out of range.
     """
@@ -100,6 +104,7 @@ class ProcessSettings:
     align: tuple[str, ...] = ("mean-face",)
     upsample: bool = True
     licence: str = "any"
+    full_scan: bool = False
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from clips import shared_media
 
+from facegrab.follow import ALONE, Runs
 from facegrab.media import open_source
 from facegrab.media.source import find_sources
 from facegrab.models import compute, packs
@@ -49,13 +50,17 @@ def _frames(clip: Path, every: int) -> list[Frame]:
         return list(reader)
 
 
-@pytest.mark.parametrize("detector", ["mtcnn", "dlib"])
-def test_neither_batch_nor_threads_change_a_bit(detector: str, frames: list[Frame]) -> None:
+@pytest.mark.parametrize(
+    ("detector", "runs"), [("mtcnn", ALONE), ("dlib", ALONE), ("mtcnn", Runs(EVERY, 4))]
+)
+def test_neither_batch_nor_threads_change_a_bit(
+    detector: str, runs: Runs, frames: list[Frame]
+) -> None:
     models = packs.choose("auto", detector, "dlib")
     expected: Faces | None = None
     for threads, batch_size in product(THREADS, BATCHES):
         look = Look(open_eyes(*models, compute.choose(threads=threads)), Wanted(min_face=SMALL_PX))
-        batches = scan(frames, look, batch_size, compute.lookers(threads))
+        batches = scan(frames, look, batch_size, compute.lookers(threads), runs=runs)
         found = Faces.concatenate([each.faces for each in batches])
         if expected is None:
             assert len(found) >= FEWEST
@@ -63,3 +68,20 @@ def test_neither_batch_nor_threads_change_a_bit(detector: str, frames: list[Fram
         for field in fields(Faces):
             one, other = getattr(expected, field.name), getattr(found, field.name)
             assert np.array_equal(one, other), f"{field.name}: {threads} threads, {batch_size}"
+
+
+def test_following_faces_finds_them_as_a_look_at_everything_does() -> None:
+    """Every frame with one speaker, who is sure: the same faces at the same places, about."""
+    media = shared_media()
+    if media is None:
+        pytest.skip("the shared media are not here")
+    every_frame = _frames(media / "video" / "lipnet__lbax4n.mpg", 1)
+    look = Look(open_eyes(*packs.choose("auto", "mtcnn", "dlib"), compute.choose()), Wanted())
+    whole, spared = (
+        Faces.concatenate([each.faces for each in scan(every_frame, look, 16, runs=runs)])
+        for runs in (ALONE, Runs.of(0))
+    )
+    assert whole.frame.tolist() == spared.frame.tolist() == list(range(len(every_frame)))
+    assert np.abs(whole.box - spared.box).max() < 0.1 * whole.size_px.min()
+    assert np.linalg.norm(whole.embedding - spared.embedding, axis=1).max() < 0.2
+    assert (whole.box != spared.box).any(axis=1).mean() > 0.5  # or nothing was spared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from facegrab.types import Detections, Image
 from facegrab.vision.feed import Feed
@@ -24,5 +24,22 @@ class Detector(Protocol):
         Args:
             images: RGB uint8 (H, W, 3), at full resolution.
             feeds: for each, how large it is shown to the network.
+        """
+        ...
+
+
+@runtime_checkable
+class FollowingDetector(Detector, Protocol):
+    """A detector that finds a face again at less cost than it found it first."""
+
+    def following(
+        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
+    ) -> list[Detections]:
+        """As a call, but images that follow on the one before need no full look.
+
+        Args:
+            images: RGB uint8 (H, W, 3), at full resolution.
+            feeds: for each, how large it is shown to the network.
+            follows: for each, whether it shows the moment after the one before it in the list.
         """
         ...

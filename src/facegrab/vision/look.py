@@ -16,7 +16,7 @@ from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
 from facegrab.types import Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
-from facegrab.vision.detect import Detector
+from facegrab.vision.detect import Detector, FollowingDetector
 from facegrab.vision.embed import Recogniser, jittered, storable
 from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.points import PointFinder, Points
@@ -61,12 +61,17 @@ class Look:
     """Seconds spent so far, by stage, of all threads together."""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def __call__(self, frames: Sequence[Frame]) -> Faces:
-        """Every face in the frames: rows in the order of the frames, best score first in each."""
+    def __call__(self, frames: Sequence[Frame], follows: Sequence[bool] = ()) -> Faces:
+        """Every face in the frames: rows in the order of the frames, best score first in each.
+
+        Args:
+            frames: of any sizes.
+            follows: for each, whether it shows the moment after the one before it; none if empty.
+        """
         images = [frame.image for frame in frames]
         with self._timed("detect"):
             feeds = [self.feed(image.shape[1], image.shape[0]) for image in images]
-            each = [self._of_size(found) for found in self.eyes.detector(images, feeds)]
+            each = [self._of_size(found) for found in self._detected(images, feeds, follows)]
             image_of, number, found = _flat(each)
         with self._timed("landmarks"):
             points = self.eyes.points(images, image_of, found.box, found.points5)
@@ -85,6 +90,14 @@ class Look:
             embedding=embedding,
             sharpness=sharp,
         )
+
+    def _detected(
+        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
+    ) -> list[Detections]:
+        detector = self.eyes.detector
+        if any(follows) and isinstance(detector, FollowingDetector):
+            return detector.following(images, feeds, follows)
+        return detector(images, feeds)
 
     def feed(self, width: int, height: int) -> Feed:
         """How frames of width x height pixels are fed to the detector."""

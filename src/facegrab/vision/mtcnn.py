@@ -6,7 +6,7 @@ for a face, and the output network at what is left; it places the points.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import NamedTuple
@@ -131,7 +131,67 @@ class MtcnnDetector:
             feeds: for each, how large it is shown to the network, and the largest face wanted.
         """
         views = [self._view(image) for image in images]
-        found = self._proposed(views, feeds)
+        return self._judged(self._proposed(views, feeds), views, feeds)
+
+    def following(
+        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
+    ) -> list[Detections]:
+        """As a call, but for images that follow on the one before faces are looked for where they
+        were; see FollowingDetector.
+
+        Everything is looked at where the picture changes much in any place, or a face is lost. So
+        only a face that comes in without much ado is found later: with the next image that does
+        not follow.
+        """
+        views = [self._view(image) for image in images]
+        found: dict[int, Detections] = {}
+        self._look(found, [n for n, each in enumerate(follows) if not n or not each], views, feeds)
+        while len(found) < len(views):
+            # One of each run of images that follow on each other.
+            turn = [n for n in range(len(views)) if n not in found and n - 1 in found]
+            again = self._found_again(turn, found, views, feeds)
+            found |= again
+            self._look(found, [n for n in turn if n not in again], views, feeds)
+        return [found[number] for number in range(len(views))]
+
+    def _look(
+        self,
+        found: dict[int, Detections],
+        which: Sequence[int],
+        views: Sequence[View],
+        feeds: Sequence[Feed],
+    ) -> None:
+        """Looks at all of some images."""
+        some, their = [views[n] for n in which], [feeds[n] for n in which]
+        each = self._judged(self._proposed(some, their), some, their)
+        found.update(zip(which, each, strict=True))
+
+    def _found_again(
+        self,
+        which: Sequence[int],
+        found: Mapping[int, Detections],
+        views: Sequence[View],
+        feeds: Sequence[Feed],
+    ) -> dict[int, Detections]:
+        """Images whose faces are all where those of the image before were, about."""
+        steady = [n for n in which if views[n].continues(views[n - 1])]
+        before = [found[n - 1].box for n in steady]
+        candidates = _Candidates(
+            np.repeat(np.arange(len(steady)), [len(box) for box in before]),
+            # From the corner pixels to edges.
+            inset(np.concatenate([_NO_BOX, *before]), -1.0),
+            np.empty((sum(map(len, before)), 0), np.float32),
+        )
+        some = [views[n] for n in steady]
+        each = self._judged(candidates, some, [feeds[n] for n in steady])
+        return {
+            n: now for n, box, now in zip(steady, before, each, strict=True) if len(now) >= len(box)
+        }
+
+    def _judged(
+        self, found: _Candidates, views: Sequence[View], feeds: Sequence[Feed]
+    ) -> list[Detections]:
+        """The faces among the candidates, of each image."""
         found = _judged(found, views, self._refinement, REFINEMENT)
         found = self._thinned(found, REFINEMENT_OVERLAP if self._exact else REGRESSED_OVERLAP)
         found = _judged(found, views, self._output, OUTPUT)

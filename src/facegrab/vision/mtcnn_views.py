@@ -27,6 +27,14 @@ MOST_PIXELS = 1 << 19
 MOST_WINDOWS = 20_000
 """Faces seen at a time; the best are kept. A picture full of faces has a tenth of that: this bounds
 the time that an image made to take long can take."""
+GLANCE_BITS = 6
+"""For a change, images are compared halved until the shorter side has 32 to 63 pixels."""
+GLANCE_PLACES = (8, 6)
+"""Columns and rows of places in which they are compared."""
+MOST_CHANGE = 20.0
+"""Grey levels by which a place may differ, in the mean, for nobody new to be there. All cuts of the
+films at hand change one by 21 or more; in shots of a still camera a tenth of the frames do, in a
+hand-held concert half of them."""
 OVERLAP_PX = PROPOSAL_WINDOW_PX - PROPOSAL_STRIDE_PX
 
 
@@ -61,6 +69,10 @@ class View(Protocol):
             scales: pixels per source pixel; the image of each has 12 or more to each side.
             least_logit: of a window that counts.
         """
+        ...
+
+    def continues(self, other: View) -> bool:
+        """Whether nothing new is to be expected in it after another."""
         ...
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
@@ -117,6 +129,15 @@ class FastView:
         cv2.resize(part, level.shape[1::-1], dst=level, interpolation=cv2.INTER_LINEAR)
         covered = np.array([part.shape[1], part.shape[0]], np.float32) * 2**halvings
         return np.asarray(covered / [place.width, place.height], np.float32)
+
+    def continues(self, other: View) -> bool:
+        if not isinstance(other, FastView) or self.size != other.size:
+            return False
+        # The same number of pixels, about, whatever the image's size.
+        times = max(min(self.size).bit_length() - GLANCE_BITS, 0)
+        change = cv2.absdiff(self._halvings[times], other._halvings[times])
+        places = cv2.resize(change, GLANCE_PLACES, interpolation=cv2.INTER_AREA)
+        return float(places.mean(axis=2).max()) < MOST_CHANGE
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         return planes(self._halvings.crops(box, side_px))
@@ -269,6 +290,9 @@ class ExactView:
         low = np.floor((box[:, :2] + 1) / np.float32(scale)) - 1
         high = np.floor(box[:, 2:] / np.float32(scale))
         return Windows(np.concatenate([low, high], axis=1), said)
+
+    def continues(self, other: View) -> bool:
+        return False
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         width, height = self.size
