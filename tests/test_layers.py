@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "store": GROUND,
     "vision": GROUND | {"models"},
     "follow": {"types"},
-    "scan": GROUND | {"follow", "vision"},
+    "scan": GROUND | {"follow", "models", "vision"},
     "early": GROUND | {"media", "scan"},
     "people": GROUND | {"media", "models", "store", "vision"},
     "extract": GROUND | {"store", "vision"},

@@ -47,7 +47,9 @@ def test_a_net_takes_any_size_and_layout(graph: Path, threads: int) -> None:
 def test_cuda_that_is_missing_is_an_error(graph: Path) -> None:
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("CUDA is there")
-    with pytest.raises(DeviceError, match="pip uninstall onnxruntime && pip install") as caught:
+    with pytest.raises(
+        DeviceError, match="pip uninstall onnxruntime onnxruntime-gpu && pip"
+    ) as caught:
         load_net(graph, Compute("cuda"))
     assert "\n" not in str(caught.value)
 

@@ -38,7 +38,8 @@ class Early:
     def __enter__(self) -> Early:
         settings = self._settings
         try:
-            reader = self._stack.enter_context(open_source(self._source, settings.skip_frames + 1))
+            every = settings.skip_frames + 1
+            reader = self._stack.enter_context(open_source(self._source, every, settings.device))
         except (MediaError, MissingError, AccessError):
             return self
         # What belongs together is put together by the scan.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,14 +14,12 @@ from typing import Any
 from facegrab.early import Early
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.extract import Extractor, Planned
-from facegrab.follow import ALONE, Runs
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
-from facegrab.models import compute
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.people.decide import decide
 from facegrab.people.gallery import Gallery
-from facegrab.scan import BATCH_BYTES, CUDA_BATCH_BYTES, Scanned, scan
+from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings
 from facegrab.store.files import as_text
 from facegrab.store.index import Rows
@@ -170,7 +168,8 @@ class Run:
         early = self._early and self._early.take(source, stack)
         if early:
             return early
-        reader = stack.enter_context(open_source(source, self._settings.skip_frames + 1))
+        every, device = self._settings.skip_frames + 1, self._settings.device
+        reader = stack.enter_context(open_source(source, every, device))
         return reader, self._timed_decode(reader)
 
     def _failed(self, source: Source, error: Exception, *, last_hope: bool) -> None:
@@ -182,7 +181,9 @@ class Run:
         looked_at, found, written = 0, 0, 0
         naming: Naming | None = None
         row = 0
-        with closing(self._scanned(source, frames)) as batches:
+        pictures = bool(source.images)
+        scanning = scan_as(frames, self._look, self._settings, pictures=pictures)
+        with closing(scanning) as batches:
             for scanned in batches:
                 # The output is made once there is a frame to look at, not for a file without any.
                 if naming is None:
@@ -203,15 +204,6 @@ class Run:
             frames_damaged=reader.frames_damaged,
             computed=self._look.eyes.computed,
         )
-
-    def _scanned(self, source: Source, frames: Iterator[Frame]) -> Generator[Scanned, None, None]:
-        settings = self._settings
-        lookers = compute.lookers(settings.threads, settings.device)
-        batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
-        # Pictures of a folder need not follow on each other.
-        alone = settings.full_scan or source.images
-        runs = ALONE if alone else Runs.of(settings.skip_frames)
-        return scan(frames, self._look, settings.batch_size, lookers, batch_bytes, runs)
 
     def _enter(self, source: Source, reader: FrameReader) -> tuple[int, Naming]:
         row, name = self._output.enter_source(source.path, source.name)

@@ -13,6 +13,8 @@ from queue import Empty, Full, Queue
 from typing import TypeVar
 
 from facegrab.follow import ALONE, Runs
+from facegrab.models import compute
+from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
 from facegrab.vision.look import Look
 
@@ -74,6 +76,24 @@ def scan(
                 yield _result(looking.popleft())
         while looking:
             yield _result(looking.popleft())
+
+
+def scan_as(
+    frames: Iterable[Frame], look: Look, settings: ProcessSettings, *, pictures: bool
+) -> Generator[Scanned, None, None]:
+    """Looks at frames as settings ask for; see scan.
+
+    Args:
+        frames: in order.
+        look: finds and describes the faces.
+        settings: batch size, threads, device, and whether frames between are spared.
+        pictures: the frames are those of a folder, which need not follow on each other.
+    """
+    batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
+    follow = look.can_follow and not (settings.full_scan or pictures)
+    runs = Runs.of(settings.skip_frames) if follow else ALONE
+    lookers = compute.lookers(settings.threads, settings.device)
+    return scan(frames, look, settings.batch_size, lookers, batch_bytes, runs)
 
 
 def _submitted(

@@ -67,7 +67,7 @@ def estimate(
         WeightsError, DeviceError: the networks cannot be opened.
     """
     load_average = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    sources = Sources(find_sources(list(inputs)), process.skip_frames + 1)
+    sources = Sources(find_sources(list(inputs)), process.skip_frames + 1, process.device)
     start = clock()
     look = open_look(process)
     opening_seconds = clock() - start

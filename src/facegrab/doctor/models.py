@@ -91,7 +91,7 @@ def use(process: ProcessSettings) -> Use:
         recogniser=network(recogniser.name, recogniser.kind),
         landmarks=walker_name(),
         licences={what: licence.name for what, licence in terms.items()},
-        threads_looking=compute.lookers(process.threads),
+        threads_looking=compute.lookers(process.threads, process.device),
         threads_per_network=chosen.thread_count,
         advice=ADVICE.lstrip("; ") if words.endswith(ADVICE) else "",
     )

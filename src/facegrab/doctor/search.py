@@ -12,7 +12,7 @@ from facegrab.doctor.sources import Sources
 from facegrab.errors import MediaError
 from facegrab.media import FrameReader
 from facegrab.models import compute
-from facegrab.scan import scan
+from facegrab.scan import scan_as
 from facegrab.settings import ProcessSettings
 from facegrab.types import Frame
 from facegrab.vision.look import Look
@@ -66,8 +66,8 @@ class Search:
         self.frames_of: dict[Path, int] = {}
         self.complete = True
         self._look = look
-        self._batch_size = process.batch_size
-        self._lookers = compute.lookers(process.threads)
+        self._process = process
+        self._lookers = compute.lookers(process.threads, process.device)
         self._clock = clock
         self._decode_seconds = 0.0
 
@@ -84,7 +84,8 @@ class Search:
                     self.complete = False
                     break
                 try:
-                    done, ended = self._one(reader, start, seconds - self.done.seconds)
+                    left = seconds - self.done.seconds
+                    done, ended = self._one(reader, bool(source.images), start, left)
                 except MediaError as error:
                     sources.fail(source, error)
                     continue
@@ -105,7 +106,9 @@ class Search:
         whole = sum(seconds.values())
         return {stage: each / whole for stage, each in seconds.items()}
 
-    def _one(self, reader: FrameReader, start: float, seconds: float) -> tuple[Done, bool]:
+    def _one(
+        self, reader: FrameReader, pictures: bool, start: float, seconds: float
+    ) -> tuple[Done, bool]:
         """What was done of one source, and whether that is all of it.
 
         A source that does not end in time counts from the batch on with which all threads have
@@ -114,9 +117,8 @@ class Search:
         """
         states: list[Done] = []
         now = Done()
-        with closing(
-            scan(self._timed(reader), self._look, self._batch_size, self._lookers)
-        ) as batches:
+        timed = self._timed(reader)
+        with closing(scan_as(timed, self._look, self._process, pictures=pictures)) as batches:
             for scanned in batches:
                 now = Done(
                     scanned.frames[-1].index + 1,

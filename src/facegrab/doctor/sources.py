@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, Source, open_source
+from facegrab.models.compute import CPU
 
 
 class Sources:
@@ -15,11 +16,13 @@ class Sources:
     Args:
         sources: at least one.
         every: one frame in so many is looked at.
+        device: that decodes.
     """
 
-    def __init__(self, sources: Sequence[Source], every: int) -> None:
+    def __init__(self, sources: Sequence[Source], every: int, device: str = CPU) -> None:
         self.all = sources
         self.every = every
+        self.device = device
         self._failed: dict[Path, FaceGrabError] = {}
 
     @property
@@ -37,7 +40,7 @@ class Sources:
         """Each in turn, open at its first frame; say with ``fail`` if reading it fails."""
         for source in self.readable:
             try:
-                reader = open_source(source, self.every)
+                reader = open_source(source, self.every, self.device)
             except (MediaError, MissingError, AccessError) as error:
                 self.fail(source, error)
                 continue
@@ -81,5 +84,5 @@ class Sources:
     def _count(self, source: Source) -> int | None:
         if source.images:
             return len(source.images)
-        with open_source(source, self.every) as reader:
+        with open_source(source, self.every, self.device) as reader:
             return reader.frame_count

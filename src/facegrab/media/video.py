@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -35,6 +37,7 @@ from facegrab.types import Frame, Image
 
 _LOG = logging.getLogger(__name__)
 
+CPU = "cpu"
 # Failures to decode in a row after which the rest is given up. After damage some decoders refuse
 # every frame up to the next key frame; encoders put one every 10 s at the latest, 600 frames at 60
 # frames a second, so a lower limit would give up files that recover.
@@ -72,6 +75,13 @@ class VideoReader(FrameReader):
     the index, and one that comes out of their order is damaged; where frames are counted as they
     come out, as always with ``every`` 1, a lost one has no index.
 
+    Args:
+        path: of the file.
+        every: frames whose index it divides are handed out.
+        device: that decodes: ``"cpu"``, or one of FFmpeg's kinds (``"cuda"``). Where such a device
+            does not decode the file's first frame, the processor decodes all, and a warning says
+            why.
+
     Raises:
         MediaError: the file is no video or nothing in it can be decoded; while iterating, a frame
             exceeds 2**27 pixels, or no frame could be converted.
@@ -79,25 +89,43 @@ class VideoReader(FrameReader):
         AccessError: it may not be read.
     """
 
-    def __init__(self, path: Path, every: int = 1) -> None:
+    def __init__(self, path: Path, every: int = 1, device: str = CPU) -> None:
         super().__init__(path, every)
         self._notes: list[str] = []
+        if device == CPU or not self._starts_on(device):
+            self._begin(None)
+
+    def _starts_on(self, device: str) -> bool:
+        """Whether a device decodes the file; a note says why not."""
+        try:
+            self._begin(HWAccel(device, allow_software_fallback=False))
+        except MediaError as error:
+            why = error.__cause__ or error
+            self._notes = [f"decoded on the processor, because {device} does not decode it ({why})"]
+            return False
+        return True
+
+    def _begin(self, hardware: HWAccel | None) -> None:
+        """Opens the file and decodes its first frame."""
+        self.frames_damaged = 0
         self._end_seconds = 0.0
         self._packet_count = self._sound_count = self._left_out_count = 0
         self._convertible = True
-        self._container = _open(path)
+        self._container = _open(self.path, hardware) if hardware else _open(self.path)
         try:
-            self._start()
+            self._start(hardware)
         except BaseException:
             self.close()
             raise
 
-    def _start(self) -> None:
+    def _start(self, hardware: HWAccel | None) -> None:
         self._stream = pick_stream(self._container, self.path)
         self._aspect = self._stream.sample_aspect_ratio
         self._reformatter = VideoReformatter()
         self._rotation, self._turn = 0, UPRIGHT
         codec = self._stream.codec_context
+        if hardware and not _is_in_hardware(codec):
+            raise MediaError(f"{self.path}: it has no decoder for {codec.name}")
         # The default, slice threads, gives concealed damage in H.264 out as sound frames.
         codec.thread_type = "AUTO"
         codec.options = {"max_pixels": str(MAX_PIXELS)}
@@ -247,11 +275,22 @@ class VideoReader(FrameReader):
             )
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, hardware: HWAccel | None = None) -> InputContainer:
     check_file(path)
     try:
-        # Absolute: a name like "data:x" would be taken for a protocol.
-        return av.open(str(path.absolute()), "r", options=dict(_OPTIONS), metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
+        return av.open(
+            # Absolute: a name like "data:x" would be taken for a protocol.
+            str(path.absolute()),
+            "r",
+            options=dict(_OPTIONS),
+            metadata_errors="replace",
+            hwaccel=hardware,
+        )
+    # A hardware that has no decoder for any of the streams is a RuntimeError.
+    except (av.FFmpegError, ValueError, RuntimeError) as error:
         _LOG.debug("%s: %s", path, error)
         raise MediaError(f"{path} is no readable video") from error
+
+
+def _is_in_hardware(codec: VideoCodecContext) -> bool:
+    return codec.is_hwaccel

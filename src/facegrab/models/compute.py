@@ -19,7 +19,10 @@ from facegrab.settings import AUTO, EXACT
 
 CPU, CUDA = "cpu", "cuda"
 OPENVINO, ONNX_RUNTIME = "openvino", "onnxruntime"
-F32, BF16 = "f32", "bf16"
+F32, BF16, FP16 = "f32", "bf16", "fp16"
+
+FP16_KINDS = ("mtcnn", "dlib")
+"""Networks that were compared in fp16; any other is computed in f32 on CUDA."""
 
 MOST_LOOKERS = 4
 """More wait for each other: Python runs one at a time."""
@@ -38,7 +41,7 @@ class Compute:
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
         runtime: ``"openvino"`` or ``"onnxruntime"``.
-        precision: ``"f32"`` or ``"bf16"``.
+        precision: ``"f32"``, ``"bf16"`` or, on CUDA, ``"fp16"``.
         threads: of the CPU; 0 is as many as the process may use.
         asked: the precision was asked for, and not chosen as the fastest that finds the same.
         exact: dlib's detector is shown dlib's own pyramid, so that its boxes are dlib's; the
@@ -59,7 +62,7 @@ class Compute:
     @property
     def thread_count(self) -> int:
         """Threads of the CPU that a network uses, so that all lookers together use them once."""
-        return max((self.threads or usable_cores()) // lookers(self.threads), 1)
+        return max((self.threads or usable_cores()) // lookers(self.threads, self.device), 1)
 
     def of_network(self, kind: str, best: Mapping[str, Best]) -> Compute:
         """How a kind of network is computed.
@@ -69,6 +72,8 @@ class Compute:
             best: by kind, what was found to be fastest of what decides as float32 does. A kind
                 that nobody has compared runs on ONNX Runtime in float32, as it was made for.
         """
+        if self.precision == FP16:
+            return self if kind in FP16_KINDS else replace(self, precision=F32)
         if self.runtime == ONNX_RUNTIME or (self.asked and self.precision == BF16):
             return self
         runtime, precision = best.get(kind, (ONNX_RUNTIME, F32))
@@ -91,16 +96,19 @@ def choose(device: str = CPU, precision: str = AUTO, threads: int = 0) -> Comput
     asked = precision != AUTO
     if device != CPU or not has_openvino():
         if precision == BF16:
-            why = "it needs OpenVINO: pip install openvino" if device == CPU else "CUDA is f32 only"
+            why = (
+                "it needs OpenVINO: pip install openvino" if device == CPU else "auto is fp16 there"
+            )
             raise DeviceError(f"no bf16 on {device}: {why}")
-        return Compute(device, ONNX_RUNTIME, F32, threads, asked, precision == EXACT)
+        best = FP16 if device == CUDA and precision == AUTO else F32
+        return Compute(device, ONNX_RUNTIME, best, threads, asked, precision == EXACT)
     if precision == BF16 and not has_bf16():
         raise DeviceError(f"{_WITHOUT_BF16}: choose another precision, f32 or auto")
     fast = precision == BF16 or (precision == AUTO and has_bf16())
     return Compute(device, OPENVINO, BF16 if fast else F32, threads, asked, precision == EXACT)
 
 
-def lookers(threads: int = 0) -> int:
+def lookers(threads: int = 0, device: str = CPU) -> int:
     """Threads that look at frames side by side.
 
     Between the networks there is work that uses one core; two such threads keep two cores busy
@@ -108,7 +116,10 @@ def lookers(threads: int = 0) -> int:
 
     Args:
         threads: of the CPU that may be used; 0 is as many as the process may use.
+        device: of the networks; a graphics card is kept busy by large batches, not by many.
     """
+    if device == CUDA:
+        return 1
     return min(threads or usable_cores(), MOST_LOOKERS)
 
 

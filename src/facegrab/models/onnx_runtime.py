@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.models.compute import CPU, CUDA, Compute
-from facegrab.types import FloatArray
+from facegrab.types import FloatArray, Image
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -33,11 +34,12 @@ CUDA_OPTIONS = {
 QUIET = 4
 """ONNX Runtime's log level: what ends the process. Errors are raised too, and told once."""
 
-OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory")
-"""How ONNX Runtime's errors say it: it has no kind of its own for them."""
+OUT_OF_MEMORY = ("Failed to allocate memory", "bad_alloc", "out of memory", "_ALLOC_FAILED")
+"""How ONNX Runtime's errors say it: it has no kind of its own for them. The last is the end of
+cuDNN's and cuBLAS's names for it."""
 
 INSTALL_CUDA = (
-    "pip uninstall onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]' "
+    "pip uninstall onnxruntime onnxruntime-gpu && pip install 'onnxruntime-gpu[cuda,cudnn]' "
     "(the two share one folder, so only one may be installed), or use the device cpu"
 )
 
@@ -53,6 +55,27 @@ def load(graph: Path, compute: Compute) -> OnnxNet:
         DeviceError: the device is not there. No other is used in its place.
         WeightsError: the file is no graph.
     """
+    return OnnxNet(*_started(graph, str(graph), compute), compute.device)
+
+
+def load_bound(content: bytes, name: str, compute: Compute) -> BoundNet:
+    """A network of one output, whose input and output are bound to the processor's memory.
+
+    Args:
+        content: of an ONNX file.
+        name: what errors call it.
+        compute: device and threads.
+
+    Raises:
+        DeviceError: the device is not there. No other is used in its place.
+        WeightsError: the content is no graph.
+    """
+    return BoundNet(*_started(content, name, compute), compute.device)
+
+
+def _started(
+    graph: Path | bytes, name: str, compute: Compute
+) -> tuple[ModuleType, ort.InferenceSession]:
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -64,11 +87,11 @@ def load(graph: Path, compute: Compute) -> OnnxNet:
     device = compute.device
     provider = _provider(ort, device)
     options = _options(ort, compute.thread_count)
-    session = _session(ort, graph, options, provider)
+    session = _session(ort, graph, name, options, provider)
     # Where a provider does not load, the runtime goes on with another one: it has to be asked.
     if session.get_providers()[0] != provider[0]:
         raise DeviceError(f"the device {device} does not start; {INSTALL_CUDA}")
-    return OnnxNet(ort, session, device)
+    return ort, session
 
 
 def _provider(ort: ModuleType, device: str) -> tuple[str, dict[str, str]]:
@@ -115,7 +138,11 @@ def _options(ort: ModuleType, threads: int) -> ort.SessionOptions:
 
 
 def _session(
-    ort: ModuleType, graph: Path, options: Any, provider: tuple[str, dict[str, str]]
+    ort: ModuleType,
+    graph: Path | bytes,
+    name: str,
+    options: Any,
+    provider: tuple[str, dict[str, str]],
 ) -> ort.InferenceSession:
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
@@ -130,15 +157,17 @@ def _session(
         # Its fall-back is another provider, announced by a print.
         return ort.InferenceSession(graph, options, providers=[provider], enable_fallback=0)
     except unreadable as error:
-        raise WeightsError(f"{graph} is no graph that can be loaded: {_line(error)}") from error
+        raise WeightsError(f"{name} is no graph that can be loaded: {_line(error)}") from error
     except (errors.Fail, errors.RuntimeException, errors.EPFail) as error:
+        if _is_memory(error):
+            raise MemoryError(_line(error)) from error
         if provider[0] == PROVIDERS[CPU]:
-            raise WeightsError(f"{graph} cannot be loaded: {_line(error)}") from error
+            raise WeightsError(f"{name} cannot be loaded: {_line(error)}") from error
         raise DeviceError(f"the device does not start ({_line(error)}); {INSTALL_CUDA}") from error
 
 
-class OnnxNet:
-    """A network of one input; several threads may call it at once."""
+class _Net:
+    """A session of one input, whose errors are ours."""
 
     def __init__(self, ort: ModuleType, session: ort.InferenceSession, device: str) -> None:
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
@@ -154,14 +183,44 @@ class OnnxNet:
         self._input = session.get_inputs()[0].name
         self.outputs = tuple(output.name for output in session.get_outputs())
 
-    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """The runtime's errors as ours."""
         try:
-            outputs = self._session.run(None, {self._input: x})
+            yield
         except self._failures as error:
-            if any(words in str(error) for words in OUT_OF_MEMORY):
+            if _is_memory(error):
                 raise MemoryError(_line(error)) from error
             raise DeviceError(f"the device {self._device} failed: {_line(error)}") from error
+
+
+class OnnxNet(_Net):
+    """A network of one input; several threads may call it at once."""
+
+    def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
+        with self._told():
+            outputs = self._session.run(None, {self._input: x})
         return tuple(np.asarray(output, np.float32) for output in outputs)
+
+
+class BoundNet(_Net):
+    """A network of one output, bound to where the images lie: they are copied to the device once.
+
+    Several threads may call it at once.
+    """
+
+    def __call__(self, x: Image) -> FloatArray:
+        with self._told():
+            binding = self._session.io_binding()
+            binding.bind_cpu_input(self._input, x)
+            binding.bind_output(self.outputs[0])
+            self._session.run_with_iobinding(binding)
+            (output,) = binding.copy_outputs_to_cpu()
+        return np.asarray(output, np.float32)
+
+
+def _is_memory(error: Exception) -> bool:
+    return any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def _line(error: Exception) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from facegrab.models import weights
-from facegrab.models.compute import BF16, F32, ONNX_RUNTIME, OPENVINO, Best, Compute, slow_because
+from facegrab.models.compute import (
+    BF16,
+    CPU,
+    F32,
+    FP16,
+    ONNX_RUNTIME,
+    OPENVINO,
+    Best,
+    Compute,
+    slow_because,
+)
 from facegrab.models.runtime import load_net
 from facegrab.models.specs import DetectorSpec, Licence, RecogniserSpec
 from facegrab.vision.detect import Detector
@@ -73,7 +83,7 @@ def _computed(detector: Compute, recogniser: Compute) -> str:
         if detector == recogniser
         else (f"{detector} (detector), {recogniser} (recogniser)")
     )
-    why = slow_because()
+    why = slow_because() if detector.device == CPU else None
     return f"{words} ({why})" if why else words
 
 
@@ -96,6 +106,8 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
         WeightsError, DeviceError: see open_eyes.
     """
     compute = compute.of_network(spec.kind, BEST)
+    if compute.precision == FP16:
+        return _open_gpu_detector(spec.kind, compute)
     if spec.kind == "mtcnn":
         from facegrab.vision.mtcnn import open_mtcnn
 
@@ -108,6 +120,12 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
     return open_onnx.open_detector(spec, compute)
 
 
+def _open_gpu_detector(kind: str, compute: Compute) -> Detector:
+    from facegrab.vision import gpu_mmod, gpu_mtcnn
+
+    return gpu_mtcnn.open_mtcnn(compute) if kind == "mtcnn" else gpu_mmod.open_mmod(compute)
+
+
 def open_recogniser(spec: RecogniserSpec, compute: Compute, corners: Landmarker) -> Recogniser:
     """A recogniser that is ready to run; dlib's cuts its chip by the corners of the eyes.
 
@@ -115,6 +133,10 @@ def open_recogniser(spec: RecogniserSpec, compute: Compute, corners: Landmarker)
         WeightsError, DeviceError: see open_eyes.
     """
     compute = compute.of_network(spec.kind, BEST)
+    if compute.precision == FP16:
+        from facegrab.vision import gpu_embed
+
+        return gpu_embed.open_resnet(compute, corners, spec)
     if spec.kind == "dlib":
         return ResnetRecogniser(load_net(weights.recogniser_graph(), compute), corners, spec)
     from facegrab.vision import open_onnx

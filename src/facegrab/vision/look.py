@@ -91,6 +91,11 @@ class Look:
             sharpness=sharp,
         )
 
+    @property
+    def can_follow(self) -> bool:
+        """Whether frames that follow on each other are looked at for less."""
+        return isinstance(self.eyes.detector, FollowingDetector)
+
     def _detected(
         self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
     ) -> list[Detections]:

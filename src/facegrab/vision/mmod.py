@@ -63,11 +63,11 @@ class MmodDetector:
             return Detections.empty()
         # One canvas a call: batching gains nothing on a CPU and costs 100 MB an image.
         canvas, place = self._canvas.fill(image, levels_for(largest_px))
-        found = _decode(self._net(canvas[None])[0, 0], place)
-        best, best_of = _suppressed(found)
+        found = decoded(self._net(canvas[None])[0, 0], place)
+        best, best_of = suppressed(found)
         if place.exact:
             return Detections.without_points(found.box[best], found.score[best])
-        return Detections.without_points(_means(found, best_of, len(best)), found.score[best])
+        return Detections.without_points(mean_boxes(found, best_of, len(best)), found.score[best])
 
 
 def levels_for(largest_px: float) -> int:
@@ -82,7 +82,7 @@ def levels_for(largest_px: float) -> int:
     return max(ceil(log(max(largest_px, SMALLEST_PX) / SMALLEST_PX) / -log(COARSE_RATE)), 0) + 1
 
 
-def _decode(scores: FloatArray, place: Layout) -> Detections:
+def decoded(scores: FloatArray, place: Layout) -> Detections:
     """Boxes of all scores above zero, best first, in pixels of the image."""
     rows, columns = np.nonzero(scores > 0)
     order = np.argsort(-scores[rows, columns], kind="stable")
@@ -104,7 +104,7 @@ def _box(x: int, y: int, place: Layout) -> list[float]:
     return list(round_half_away(place.to_image(number, corners)))
 
 
-def _suppressed(found: Detections) -> tuple[IntArray, IntArray]:
+def suppressed(found: Detections) -> tuple[IntArray, IntArray]:
     """The boxes that overlap no better one that stays, and the number among these of each box's."""
     best: list[int] = []
     best_of = np.empty(len(found), np.int64)
@@ -118,7 +118,7 @@ def _suppressed(found: Detections) -> tuple[IntArray, IntArray]:
     return np.array(best, np.int64), best_of
 
 
-def _means(found: Detections, best_of: IntArray, count: int) -> FloatArray:
+def mean_boxes(found: Detections, best_of: IntArray, count: int) -> FloatArray:
     """The mean box of each group, weighted by score.
 
     Neighbouring levels see a face with nearly the same score. Were the best taken alone, a

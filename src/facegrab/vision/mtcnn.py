@@ -69,7 +69,7 @@ OUTPUT = _Stage(OUTPUT_PX, OUTPUT_CHANNELS, 0.7, 16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
+class Proposed:
     """What may be faces in several images, as a struct of arrays.
 
     Attributes:
@@ -82,11 +82,11 @@ class _Candidates:
     box: FloatArray
     output: FloatArray
 
-    def rows(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> _Candidates:
+    def rows(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Proposed:
         """Those that a mask or index array names."""
-        return _Candidates(self.image[rows], self.box[rows], self.output[rows])
+        return Proposed(self.image[rows], self.box[rows], self.output[rows])
 
-    def distinct(self, overlap: float, inset_px: float) -> _Candidates:
+    def distinct(self, overlap: float, inset_px: float) -> Proposed:
         """Without those that overlap a better one of their image; best first in each image."""
         box, score = inset(self.box, inset_px), self.output[:, 0]
         rows = [np.empty(0, np.int64)]
@@ -95,10 +95,10 @@ class _Candidates:
             rows.append(own[kept(box[own], score[own], overlap)])
         return self.rows(np.concatenate(rows))
 
-    def regressed(self, less_px: float = 0.0) -> _Candidates:
+    def regressed(self, less_px: float = 0.0) -> Proposed:
         """With the boxes where the network puts them."""
         box = moved(self.box, self.output[:, 1:5], less_px)
-        return _Candidates(self.image, box, self.output)
+        return Proposed(self.image, box, self.output)
 
 
 class MtcnnDetector:
@@ -176,7 +176,7 @@ class MtcnnDetector:
         """Images whose faces are all where those of the image before were, about."""
         steady = [n for n in which if views[n].continues(views[n - 1])]
         before = [found[n - 1].box for n in steady]
-        candidates = _Candidates(
+        candidates = Proposed(
             np.repeat(np.arange(len(steady)), [len(box) for box in before]),
             # From the corner pixels to edges.
             inset(np.concatenate([_NO_BOX, *before]), -1.0),
@@ -189,23 +189,23 @@ class MtcnnDetector:
         }
 
     def _judged(
-        self, found: _Candidates, views: Sequence[View], feeds: Sequence[Feed]
+        self, found: Proposed, views: Sequence[View], feeds: Sequence[Feed]
     ) -> list[Detections]:
         """The faces among the candidates, of each image."""
-        found = _judged(found, views, self._refinement, REFINEMENT)
+        found = judged(found, views, self._refinement, REFINEMENT)
         found = self._thinned(found, REFINEMENT_OVERLAP if self._exact else REGRESSED_OVERLAP)
-        found = _judged(found, views, self._output, OUTPUT)
+        found = judged(found, views, self._output, OUTPUT)
         return [
-            _detections(found.rows(found.image == number), feed)
+            detections_of(found.rows(found.image == number), feed)
             for number, feed in enumerate(feeds)
         ]
 
-    def _proposed(self, views: Sequence[View], feeds: Sequence[Feed]) -> _Candidates:
+    def _proposed(self, views: Sequence[View], feeds: Sequence[Feed]) -> Proposed:
         """What the proposal network takes for faces."""
         boxes, outputs, counts = [_NO_BOX], [_NO_PROPOSAL], []
         for view, feed in zip(views, feeds, strict=True):
             scales = pyramid(*view.size, feed)
-            levels = view.windows(self._proposal, scales, _logit(PROPOSAL_SCORE))
+            levels = view.windows(self._proposal, scales, logit_of(PROPOSAL_SCORE))
             box = np.concatenate([_NO_BOX, *(each.box for each in levels)])
             output = np.concatenate([_NO_PROPOSAL, *(each.output for each in levels)])
             level = np.repeat(np.arange(len(levels)), [len(each.box) for each in levels])
@@ -214,10 +214,10 @@ class MtcnnDetector:
             outputs.append(output[rows])
             counts.append(len(rows))
         image = np.repeat(np.arange(len(views)), counts)
-        found = _Candidates(image, np.concatenate(boxes), np.concatenate(outputs))
+        found = Proposed(image, np.concatenate(boxes), np.concatenate(outputs))
         return self._thinned(found, PROPOSAL_OVERLAP, self._view.inset_px)
 
-    def _thinned(self, found: _Candidates, overlap: float, less_px: float = 0.0) -> _Candidates:
+    def _thinned(self, found: Proposed, overlap: float, less_px: float = 0.0) -> Proposed:
         """The candidates where the network puts them, the best one of each face.
 
         facenet-pytorch compares the boxes as they were shown to the network. Put right first, those
@@ -262,7 +262,7 @@ def pyramid(width: int, height: int, feed: Feed) -> list[float]:
     return scales
 
 
-def _judged(found: _Candidates, views: Sequence[View], net: Net, stage: _Stage) -> _Candidates:
+def judged(found: Proposed, views: Sequence[View], net: Net, stage: _Stage) -> Proposed:
     """Squares about the candidates, those that the network takes for faces, and what it says."""
     box = squares(found.box)
     size = np.array([view.size for view in views], np.float32).reshape(-1, 2)
@@ -272,8 +272,8 @@ def _judged(found: _Candidates, views: Sequence[View], net: Net, stage: _Stage) 
     for start in range(0, len(box), stage.batch):
         part = slice(start, start + stage.batch)
         outputs.append(net(_crops(views, image[part], box[part], stage.side_px)))
-    found = _Candidates(image, box, np.concatenate(outputs))
-    return found.rows(found.output[:, 0] > _logit(stage.least_score))
+    found = Proposed(image, box, np.concatenate(outputs))
+    return found.rows(found.output[:, 0] > logit_of(stage.least_score))
 
 
 def _crops(views: Sequence[View], image: IntArray, box: FloatArray, side_px: int) -> FloatArray:
@@ -281,7 +281,7 @@ def _crops(views: Sequence[View], image: IntArray, box: FloatArray, side_px: int
     return np.concatenate(parts)
 
 
-def _detections(found: _Candidates, feed: Feed) -> Detections:
+def detections_of(found: Proposed, feed: Feed) -> Detections:
     """The faces of one image, from the squares shown to the output network."""
     box, logit = moved(found.box, found.output[:, 1:5]), found.output[:, 0]
     # Shares of the square's side, counted from its first pixel; first all x, then all y.
@@ -295,5 +295,5 @@ def _detections(found: _Candidates, feed: Feed) -> Detections:
     return Detections(inset(box[rows], 1.0), 1 / (1 + np.exp(-logit[rows])), points[rows])
 
 
-def _logit(score: float) -> float:
+def logit_of(score: float) -> float:
     return log(score / (1 - score))

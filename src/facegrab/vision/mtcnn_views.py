@@ -120,7 +120,7 @@ class FastView:
             self._draw(canvas, place, times)
             for place, times in zip(layout.places, halvings.tolist(), strict=True)
         ]
-        return _by_level(_seen(net, canvas, least_logit), layout, np.array(per_pixel))
+        return by_level(_seen(net, canvas, least_logit), layout, np.array(per_pixel))
 
     def _draw(self, canvas: Image, place: Place, halvings: int) -> FloatArray:
         """Puts a level on the canvas; source pixels per pixel, in x and y."""
@@ -143,7 +143,7 @@ class FastView:
         return planes(self._halvings.crops(box, side_px))
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """Windows of a whole canvas: int64 (N,), x and y of their first pixels, and output (N, 5)."""
 
     x: IntArray
@@ -151,7 +151,7 @@ class _Seen(NamedTuple):
     output: FloatArray
 
 
-def _seen(net: Net, canvas: Image, least: float) -> _Seen:
+def _seen(net: Net, canvas: Image, least: float) -> Seen:
     """What the proposal network finds on a canvas, in strips of bounded size."""
     height, width = canvas.shape[:2]
     step = PROPOSAL_STRIDE_PX
@@ -160,8 +160,8 @@ def _seen(net: Net, canvas: Image, least: float) -> _Seen:
     for top in range(0, height - OVERLAP_PX, rows):
         output = net(planes(canvas[None, top : top + rows + OVERLAP_PX]))[0]
         x, y, said = places_of(output, least)
-        parts.append(_Seen(x, y + top, said))
-    return _Seen(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        parts.append(Seen(x, y + top, said))
+    return Seen(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def places_of(output: FloatArray, least: float) -> tuple[IntArray, IntArray, FloatArray]:
@@ -178,7 +178,7 @@ def places_of(output: FloatArray, least: float) -> tuple[IntArray, IntArray, Flo
     return PROPOSAL_STRIDE_PX * x, PROPOSAL_STRIDE_PX * y, output[:, y, x].T
 
 
-def _by_level(seen: _Seen, layout: Layout, per_pixel: FloatArray) -> list[Windows]:
+def by_level(seen: Seen, layout: Layout, per_pixel: FloatArray) -> list[Windows]:
     """The windows that lie in a level from edge to edge, in source pixels.
 
     Args:
