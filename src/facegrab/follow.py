@@ -8,10 +8,12 @@ from itertools import pairwise
 
 from facegrab.types import Frame
 
-FOLLOWED = 4
-"""Source frames after which all of a frame is looked at again. With 4, .16 s, all 1200 faces of the
-bench's crowd are found again; of 446 in a hand-held concert 5 are not, each of them seen for a
-single frame, with a score below .84."""
+FOLLOWED = 28
+"""Source frames after which all of a frame is looked at again: a second or so."""
+GROUP_BYTES = 32 * 2**20
+"""Pixels of a group, at most, for its frames are kept together: 5 frames of 1080p."""
+SHORTEST = 2
+"""Frames of a group, also where these are larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,16 @@ class Runs:
     length: int = 1
 
     @classmethod
-    def of(cls, skip_frames: int) -> Runs:
-        """Groups of at most FOLLOWED source frames."""
+    def of(cls, skip_frames: int, frame_bytes: int) -> Runs:
+        """Groups of at most FOLLOWED source frames and about GROUP_BYTES.
+
+        Args:
+            skip_frames: as in the settings.
+            frame_bytes: of one frame's pixels.
+        """
         every = skip_frames + 1
-        return cls(every, max(FOLLOWED // every, 1))
+        room = max(GROUP_BYTES // frame_bytes, SHORTEST)
+        return cls(every, max(min(FOLLOWED // every, room), 1))
 
     def parted(self, frame: Frame, before: Frame) -> bool:
         """Whether two frames are of different groups, which their indices alone decide."""

@@ -181,8 +181,8 @@ class Run:
         looked_at, found, written = 0, 0, 0
         naming: Naming | None = None
         row = 0
-        pictures = bool(source.images)
-        scanning = scan_as(frames, self._look, self._settings, pictures=pictures)
+        frame_bytes = None if source.images else reader.frame_bytes
+        scanning = scan_as(frames, self._look, self._settings, frame_bytes)
         with closing(scanning) as batches:
             for scanned in batches:
                 # The output is made once there is a frame to look at, not for a file without any.

@@ -79,7 +79,7 @@ def scan(
 
 
 def scan_as(
-    frames: Iterable[Frame], look: Look, settings: ProcessSettings, *, pictures: bool
+    frames: Iterable[Frame], look: Look, settings: ProcessSettings, frame_bytes: int | None
 ) -> Generator[Scanned, None, None]:
     """Looks at frames as settings ask for; see scan.
 
@@ -87,11 +87,13 @@ def scan_as(
         frames: in order.
         look: finds and describes the faces.
         settings: batch size, threads, device, and whether frames between are spared.
-        pictures: the frames are those of a folder, which need not follow on each other.
+        frame_bytes: of the pixels of each; None for the pictures of a folder, which need not be of
+            one size nor follow on each other.
     """
     batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
-    follow = look.can_follow and not (settings.full_scan or pictures)
-    runs = Runs.of(settings.skip_frames) if follow else ALONE
+    runs = ALONE
+    if frame_bytes and look.can_follow and not settings.full_scan:
+        runs = Runs.of(settings.skip_frames, frame_bytes)
     lookers = compute.lookers(settings.threads, settings.device)
     return scan(frames, look, settings.batch_size, lookers, batch_bytes, runs)
 
@@ -152,7 +154,8 @@ def chunks(
     batch: list[Frame] = []
     size_bytes = 0
     for frame in frames:
-        full = len(batch) >= batch_size or size_bytes + frame.image.nbytes > batch_bytes
+        group_bytes = runs.length * frame.image.nbytes
+        full = len(batch) + runs.length > batch_size or size_bytes + group_bytes > batch_bytes
         if batch and full and runs.parted(frame, batch[-1]):
             yield tuple(batch)
             batch, size_bytes = [], 0

@@ -79,7 +79,7 @@ def test_following_faces_finds_them_as_a_look_at_everything_does() -> None:
     look = Look(open_eyes(*packs.choose("auto", "mtcnn", "dlib"), compute.choose()), Wanted())
     whole, spared = (
         Faces.concatenate([each.faces for each in scan(every_frame, look, 16, runs=runs)])
-        for runs in (ALONE, Runs.of(0))
+        for runs in (ALONE, Runs(1, 8))
     )
     assert whole.frame.tolist() == spared.frame.tolist() == list(range(len(every_frame)))
     assert np.abs(whole.box - spared.box).max() < 0.1 * whole.size_px.min()
