@@ -47,7 +47,7 @@ SHADES = 24
 def detection(setup: Setup) -> Iterator[Row]:
     """Labelled stills, then recall by size."""
     for spec in detectors():
-        detector = open_detector(spec, choose())
+        detector = open_detector(spec, choose(by_itself=True))
         yield from _still_rows(spec.name, detector)
         shares = recall(detector, 12 if setup.quick else 60)
         words = ", ".join(
@@ -183,7 +183,7 @@ def recall(detector: Detector, faces: int) -> list[float]:
 
 def _portraits(count: int) -> Iterator[tuple[Image, Boxes]]:
     """Pictures of LFW with the box (4,) of the face in the middle, by MTCNN's points."""
-    finder = open_detector(packs.resolve_detector("mtcnn"), choose())
+    finder = open_detector(packs.resolve_detector("mtcnn"), choose(by_itself=True))
     paths = sorted(media("people", "lfw10x10").glob("*/*.jpg"))
     for path in paths[:: max(1, len(paths) // count)][:count]:
         image = read_image(path)
@@ -235,7 +235,7 @@ def draw(path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
     for spec, style in zip(detectors(), ("-s", "-o", "-^"), strict=False):
-        shares = recall(open_detector(spec, choose()), 100)
+        shares = recall(open_detector(spec, choose(by_itself=True)), 100)
         axes.plot(SIZES_PX, [100 * share for share in shares], style, label=spec.name)
     axes.set_xscale("log")
     axes.set_xticks(SIZES_PX, [str(size) for size in SIZES_PX])

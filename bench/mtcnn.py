@@ -46,7 +46,7 @@ EXACTLY = Compute(exact=True)
 def mtcnn(setup: Setup) -> Iterator[Row]:
     """Six faces of 90 to 110 px in each frame, looked for from 60 px up."""
     images, truth = _frames(CROWD_SECONDS_QUICK if setup.quick else CROWD_SECONDS)
-    ours, peer = open_mtcnn(choose()), _peer()
+    ours, peer = open_mtcnn(choose(by_itself=True)), _peer()
     seconds = interleaved(
         setup.rounds(5),
         Timed(lambda: _batches(ours, images), calls=3, work=FRAMES),

@@ -59,7 +59,7 @@ class Standard:
     embedding: float
 
 
-AS_BY_DEFAULT = Standard("as by default", AUTO, 90.0, 75.0, overlap=0.8, embedding=0.1)
+AS_BY_DEFAULT = Standard("as by default", AUTO, 90.0, 75.0, overlap=0.5, embedding=0.1)
 STANDARDS = (Standard("exact", EXACT, 40.0, 35.0, overlap=1.0, embedding=1e-4), AS_BY_DEFAULT)
 
 
@@ -73,8 +73,8 @@ class Opened:
 
 
 def opened(precision: str) -> Opened:
-    """The one place that knows how: with dlib's own pyramid at every precision."""
-    compute = choose(precision=precision)
+    """The one place that knows how."""
+    compute = choose(precision=precision, by_itself=True)
     corners = TreeLandmarker(weights.shape_predictor(5))
     return Opened(
         open_detector(packs.resolve_detector("dlib"), compute),

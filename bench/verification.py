@@ -112,7 +112,7 @@ def _evaluations(setup: Setup) -> Iterator[tuple[str, RecogniserSpec, str, Evalu
 
 
 def _look(detector: DetectorSpec, recogniser: RecogniserSpec) -> Look:
-    return Look(open_eyes(detector, recogniser, choose(), mesh=False), Wanted())
+    return Look(open_eyes(detector, recogniser, choose(by_itself=True), mesh=False), Wanted())
 
 
 def _recognisers() -> list[RecogniserSpec]:

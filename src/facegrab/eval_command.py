@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> None:
     sets = _sets(options)
     _check_tolerance(options.tolerance, sets)
     pictures = labelled(options.folder)
-    compute = choose(options.device, options.precision)
+    compute = choose(options.device, options.precision, by_itself=True)
     results = [_measured(each, pictures, compute) for each in sets]
     found = [
         figures(result.pairs, _tolerance(options, each))
