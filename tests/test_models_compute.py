@@ -9,16 +9,21 @@ import pytest
 
 from facegrab.errors import DeviceError
 from facegrab.models import compute
-from facegrab.models.compute import BF16, F32, ONNX_RUNTIME, OPENVINO, Best, Compute, choose
+from facegrab.models.compute import BF16, F32, INT8, ONNX_RUNTIME, OPENVINO, Best, Compute, choose
 
-BEST: dict[str, Best] = {"quick": (OPENVINO, BF16), "even": (OPENVINO, F32)}
+BEST: dict[str, Best] = {
+    "quick": (OPENVINO, BF16),
+    "even": (OPENVINO, F32),
+    "dlib": (OPENVINO, BF16),
+}
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """One with OpenVINO and bfloat16."""
+    """One with OpenVINO, bfloat16 and int8."""
     monkeypatch.setattr(compute, "has_openvino", lambda: True)
     monkeypatch.setattr(compute, "has_bf16", lambda: True)
+    monkeypatch.setattr(compute, "has_int8", lambda: True)
     return monkeypatch
 
 
@@ -55,12 +60,46 @@ def test_bf16_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) 
         choose(precision="bf16")
 
 
-def test_bf16_without_openvino_is_an_error(machine: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("bf16", [True, False])
+def test_int8_is_of_networks_that_have_it(machine: pytest.MonkeyPatch, bf16: bool) -> None:
+    """Others are as by auto."""
+    machine.setattr(compute, "has_bf16", lambda: bf16)
+    assert of("dlib", "int8") == (OPENVINO, INT8)
+    for kind in ("quick", "even", "unknown"):
+        assert of(kind, "int8") == of(kind, "auto")
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_what_is_in_float_takes_the_best_there_is(machine: pytest.MonkeyPatch, bf16: bool) -> None:
+    machine.setattr(compute, "has_bf16", lambda: bf16)
+    best = BF16 if bf16 else F32
+    assert choose(precision="int8").of_network("dlib", BEST).float_precision == best
+    for precision in (F32, BF16):
+        assert Compute(precision=precision).float_precision == precision
+
+
+def test_auto_is_never_int8(machine: pytest.MonkeyPatch) -> None:
+    for bf16 in (True, False):
+        machine.setattr(compute, "has_bf16", lambda there=bf16: there)
+        assert of("dlib", "auto")[1] != INT8
+
+
+def test_int8_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) -> None:
+    machine.setattr(compute, "has_int8", lambda: False)
+    with pytest.raises(DeviceError, match=r"processor does not compute in int8.*f32 or auto"):
+        choose(precision="int8")
+    assert choose(precision="bf16").precision == BF16
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_what_needs_openvino_is_an_error_without(
+    machine: pytest.MonkeyPatch, precision: str
+) -> None:
     machine.setattr(compute, "has_openvino", lambda: False)
-    with pytest.raises(DeviceError, match="pip install openvino"):
-        choose(precision="bf16")
-    with pytest.raises(DeviceError, match="no bf16 on cuda"):
-        choose("cuda", precision="bf16")
+    with pytest.raises(DeviceError, match=f"no {precision} on cpu.*pip install openvino"):
+        choose(precision=precision)
+    with pytest.raises(DeviceError, match=f"no {precision} on cuda"):
+        choose("cuda", precision=precision)
 
 
 def test_without_openvino_the_other_runtime_is_said(machine: pytest.MonkeyPatch) -> None:

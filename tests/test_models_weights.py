@@ -14,7 +14,7 @@ import pytest
 import test_models_encoder as encode
 
 from facegrab.errors import WeightsError
-from facegrab.models import cache, dat, forest_file, weights
+from facegrab.models import cache, dat, forest_file, ranges, weights
 from facegrab.models.layers import DETECTOR_PLAN, RECOGNISER_PLAN
 from facegrab.models.runtime import load_net
 
@@ -63,6 +63,35 @@ def test_graphs_are_made_once(caplog: pytest.LogCaptureFixture) -> None:
     x = np.ones((1, 3, 150, 150), np.float32)
     assert load_net(detector)(x).shape == (1, 1, 16, 16)
     assert load_net(recogniser)(x).shape == (1, 128)
+
+
+def test_the_form_in_int8_is_kept_apart(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "facegrab")
+    made = weights.detector_graph(int8=True), weights.recogniser_graph(int8=True)
+    assert [path.name.split("-v2")[0] for path in made] == ["detector-int8v1", "recogniser-int8v1"]
+    assert caplog.messages == [
+        "preparing the detector in int8, once",
+        "preparing the recogniser in int8, once",
+    ]
+    plain = weights.detector_graph(), weights.recogniser_graph()
+    assert (weights.detector_graph(int8=True), weights.recogniser_graph(int8=True)) == made
+    assert len(caplog.messages) == 4
+    for path, other in zip(made, plain, strict=True):
+        assert b"DequantizeLinear" in path.read_bytes()
+        assert b"DequantizeLinear" not in other.read_bytes()
+
+
+def test_another_quantisation_is_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = weights.detector_graph(int8=True)
+    monkeypatch.setattr(weights, "QUANTISATION", weights.QUANTISATION + 1)
+    assert weights.detector_graph(int8=True) != first
+    assert first.exists()
+
+
+def test_ranges_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "DETECTOR", (None, 1.0))
+    with pytest.raises(WeightsError, match="2 ranges for 8 convolutions"):
+        weights.detector_graph(int8=True)
 
 
 def test_a_warm_start_reads_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:

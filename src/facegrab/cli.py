@@ -280,7 +280,8 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         choices=settings.PRECISIONS,
         default=default.precision,
         help="of the networks: auto is the fastest that decides as f32 does; exact is f32, and "
-        "--detector dlib then finds dlib's own boxes (default %(default)s)",
+        "--detector dlib then finds dlib's own boxes; int8 is for dlib's networks, others compute "
+        "as by auto (default %(default)s)",
     )
     group.add_argument(
         "--threads",

@@ -11,7 +11,7 @@ AUTO = "auto"
 FORMATS = ("jpg", "png")
 DEVICES = ("cpu", "cuda")
 EXACT = "exact"
-PRECISIONS = (AUTO, EXACT, "f32", "bf16")
+PRECISIONS = (AUTO, EXACT, "f32", "bf16", "int8")
 COMMERCIAL = "commercial"
 LICENCES = ("any", COMMERCIAL)
 
@@ -75,7 +75,8 @@ class ProcessSettings:
         device: ``"cpu"`` or ``"cuda"``.
         precision: of the networks: ``"auto"`` is the fastest that this machine has and that decides
             as float32 does; ``"exact"`` is float32, and dlib's detector finds dlib's own boxes;
-            ``"f32"``, ``"bf16"``.
+            ``"f32"``, ``"bf16"``; ``"int8"``: dlib's networks compute in int8, others as by
+            ``"auto"``.
         threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
 

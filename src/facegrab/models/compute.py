@@ -19,10 +19,13 @@ from facegrab.settings import AUTO, EXACT
 
 CPU, CUDA = "cpu", "cuda"
 OPENVINO, ONNX_RUNTIME = "openvino", "onnxruntime"
-F32, BF16, FP16 = "f32", "bf16", "fp16"
+F32, BF16, FP16, INT8 = "f32", "bf16", "fp16", "int8"
 
 FP16_KINDS = ("mtcnn", "dlib")
 """Networks that were compared in fp16; any other is computed in f32 on CUDA."""
+
+INT8_KINDS = ("dlib",)
+"""Networks that have an int8 form; for any other, int8 means what auto means."""
 
 MOST_LOOKERS = 4
 """More wait for each other: Python runs one at a time."""
@@ -31,7 +34,6 @@ Best: TypeAlias = tuple[str, str]
 """Runtime and precision."""
 
 _X86 = ("x86_64", "amd64")
-_WITHOUT_BF16 = "this processor does not compute in bf16"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,12 @@ class Compute:
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
         runtime: ``"openvino"`` or ``"onnxruntime"``.
-        precision: ``"f32"``, ``"bf16"`` or, on CUDA, ``"fp16"``.
+        precision: ``"f32"``, ``"bf16"``, ``"int8"`` or, on CUDA, ``"fp16"``.
         threads: of the CPU; 0 is as many as the process may use.
         asked: the precision was asked for, and not chosen as the fastest that finds the same.
         exact: dlib's detector is shown dlib's own pyramid, so that its boxes are dlib's; the
             coarser one takes half the time (pyramid.COARSE_RATE says what it costs).
+        by_itself: one thread looks at a time, and its networks have all threads.
     """
 
     device: str = CPU
@@ -54,6 +57,7 @@ class Compute:
     threads: int = 0
     asked: bool = False
     exact: bool = False
+    by_itself: bool = False
 
     def __str__(self) -> str:
         name = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime"}[self.runtime]
@@ -62,7 +66,15 @@ class Compute:
     @property
     def thread_count(self) -> int:
         """Threads of the CPU that a network uses, so that all lookers together use them once."""
-        return max((self.threads or usable_cores()) // lookers(self.threads, self.device), 1)
+        threads = self.threads or usable_cores()
+        return threads if self.by_itself else max(threads // lookers(self.threads, self.device), 1)
+
+    @property
+    def float_precision(self) -> str:
+        """The precision of what is in float; in int8 that is the fastest that the processor has."""
+        if self.precision != INT8:
+            return self.precision
+        return BF16 if has_bf16() else F32
 
     def of_network(self, kind: str, best: Mapping[str, Best]) -> Compute:
         """How a kind of network is computed.
@@ -74,6 +86,11 @@ class Compute:
         """
         if self.precision == FP16:
             return self if kind in FP16_KINDS else replace(self, precision=F32)
+        if self.precision == INT8:
+            if kind in INT8_KINDS:
+                return self
+            auto = replace(self, precision=self.float_precision, asked=False)
+            return auto.of_network(kind, best)
         if self.runtime == ONNX_RUNTIME or (self.asked and self.precision == BF16):
             return self
         runtime, precision = best.get(kind, (ONNX_RUNTIME, F32))
@@ -82,30 +99,42 @@ class Compute:
         )
 
 
-def choose(device: str = CPU, precision: str = AUTO, threads: int = 0) -> Compute:
+def choose(
+    device: str = CPU, precision: str = AUTO, threads: int = 0, *, by_itself: bool = False
+) -> Compute:
     """What is fastest on this machine, within what was asked for.
 
     Args:
         device: ``"cpu"`` or ``"cuda"``.
-        precision: ``"auto"``, ``"exact"`` (float32), ``"f32"`` or ``"bf16"``.
+        precision: ``"auto"``, ``"exact"`` (float32), ``"f32"``, ``"bf16"`` or ``"int8"``.
         threads: of the CPU; 0 is as many as the process may use.
+        by_itself: one thread looks at a time, and its networks have all threads.
 
     Raises:
         DeviceError: the precision is not to be had on this machine. No other is used in its place.
     """
     asked = precision != AUTO
+    if precision in (BF16, INT8):
+        _check_there(device, precision)
     if device != CPU or not has_openvino():
-        if precision == BF16:
-            why = (
-                "it needs OpenVINO: pip install openvino" if device == CPU else "auto is fp16 there"
-            )
-            raise DeviceError(f"no bf16 on {device}: {why}")
         best = FP16 if device == CUDA and precision == AUTO else F32
-        return Compute(device, ONNX_RUNTIME, best, threads, asked, precision == EXACT)
-    if precision == BF16 and not has_bf16():
-        raise DeviceError(f"{_WITHOUT_BF16}: choose another precision, f32 or auto")
-    fast = precision == BF16 or (precision == AUTO and has_bf16())
-    return Compute(device, OPENVINO, BF16 if fast else F32, threads, asked, precision == EXACT)
+        return Compute(device, ONNX_RUNTIME, best, threads, asked, precision == EXACT, by_itself)
+    if precision == INT8:
+        return Compute(device, OPENVINO, INT8, threads, asked, by_itself=by_itself)
+    fast = BF16 if precision == BF16 or (precision == AUTO and has_bf16()) else F32
+    return Compute(device, OPENVINO, fast, threads, asked, precision == EXACT, by_itself)
+
+
+def _check_there(device: str, precision: str) -> None:
+    """Raises DeviceError where there is no bf16 or int8."""
+    if device != CPU:
+        raise DeviceError(f"no {precision} on {device}: auto is fp16 there")
+    if not has_openvino():
+        raise DeviceError(f"no {precision} on {device}: it needs OpenVINO: pip install openvino")
+    if not (has_bf16() if precision == BF16 else has_int8()):
+        raise DeviceError(
+            f"this processor does not compute in {precision}: choose another precision, f32 or auto"
+        )
 
 
 def lookers(threads: int = 0, device: str = CPU) -> int:
@@ -143,6 +172,18 @@ def has_bf16() -> bool:
     from facegrab.models.openvino_runtime import capabilities
 
     return "BF16" in capabilities()
+
+
+@lru_cache(maxsize=1)
+def has_int8() -> bool:
+    """OpenVINO has convolutions in int8 for the processor.
+
+    Also for one without instructions of its own for that (VNNI, AMX): it answers the same there and
+    takes less time than float32, but not half of it (measured).
+    """
+    from facegrab.models.openvino_runtime import capabilities
+
+    return "INT8" in capabilities()
 
 
 def usable_cores() -> int:

@@ -118,7 +118,7 @@ def powers(count: int) -> list[int]:
 
 def _options(compute: Compute) -> dict[str, Any]:
     return {
-        "INFERENCE_PRECISION_HINT": compute.precision,
+        "INFERENCE_PRECISION_HINT": compute.float_precision,
         "INFERENCE_NUM_THREADS": compute.thread_count,
         "PERFORMANCE_HINT": "LATENCY",
         # Threads bound to a core would wait there for the decoder's, while another core is free.

