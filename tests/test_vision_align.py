@@ -40,6 +40,16 @@ def test_similarity_recovers_a_pose(angle: float, scale: float, x: float, y: flo
 
 
 @given(st.integers(2, 60), st.integers(0, 2**32 - 1))
+def test_a_weight_of_three_is_the_same_point_three_times(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    source, target = random.normal(size=(2, count, 2))
+    times = random.integers(1, 20, count)
+    weighted = align.similarity(source, target, times.astype(np.float64))
+    repeated = align.similarity(np.repeat(source, times, axis=0), np.repeat(target, times, axis=0))
+    assert np.allclose(weighted, repeated, atol=1e-9)
+
+
+@given(st.integers(2, 60), st.integers(0, 2**32 - 1))
 def test_similarity_is_the_best_one(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     source, target = random.normal(size=(2, count, 2))
@@ -69,6 +79,18 @@ def test_every_pose_lands_on_the_mean_face(
     assert np.abs(landed - (align.MEAN_FACE * (size - 2 * padding) + padding)).max() < 0.05
     assert padding - 1 <= landed.min()
     assert landed.max() <= size - padding + 1
+
+
+@given(ANGLES, st.floats(40, 800), st.floats(-0.06, 0.06))
+def test_a_turned_head_keeps_its_eyes_in_place(angle: float, scale: float, swing: float) -> None:
+    """The nose swings by up to 10 px, the mouth by half of that: the eyes give way by 2 at most."""
+    face = align.MEAN_FACE.copy()
+    face[10:19, 0] += swing
+    face[31:, 0] += swing / 2
+    points = np.vstack([np.zeros((17, 2)), posed(face, angle, scale, 300, 200)]).astype(np.float32)
+    matrix = align.extract_matrix(points, 256)
+    landed = points[36:48].astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    assert np.linalg.norm(landed - (align.MEAN_FACE[19:31] * 164 + 46), axis=1).max() < 2
 
 
 def test_a_pattern_stands_upright_in_the_extract() -> None:

@@ -228,11 +228,30 @@ def test_ffhq_of_a_face_seen_from_the_side_goes_by_its_height() -> None:
     assert apart(ours, published_ffhq(points68, 256), points68, 256) < 0.01
 
 
-def test_mean_face_is_the_extract_of_always() -> None:
+def test_mean_face_is_the_default() -> None:
+    """18 % of padding, here 46 px, around the mean face; an eye's point counts twelve times."""
     points68 = face_points()
     ours = placed(one("mean-face"), points68)
-    assert np.array_equal(ours, align.extract_matrix(points68, 256))
+    times = [1] * 19 + [12] * 12 + [1] * 20
+    source, target = (
+        np.repeat(each, times, axis=0) for each in (points68[17:], align.MEAN_FACE * 164 + 46)
+    )
+    assert np.allclose(ours, align.similarity(source, target))
     assert one("mean-face") == parse_alignments([], 256)[0]
+
+
+def test_without_68_points_the_eyes_count_as_much() -> None:
+    """The nose found elsewhere pushes them less than half as far as it would with equal weights."""
+    points5 = five_of(np.concatenate([jaw(), align.MEAN_FACE])[None])[0] * 200 + [90.0, 60.0]
+    template = five_of(np.concatenate([jaw(), align.MEAN_FACE])[None])[0] * 164 + 46
+    points5[2] += [20.0, 0.0]
+    matrix = one("mean-face").matrix(np.zeros(4, np.float32), points5.astype(np.float32), NO_68)
+    pushed, equally = (
+        np.linalg.norm(moved(each, points5)[:2] - template[:2], axis=1).max()
+        for each in (matrix, align.similarity(points5, template))
+    )
+    assert equally > 2
+    assert pushed < equally / 2
 
 
 def test_none_is_the_box_and_a_margin() -> None:
@@ -400,7 +419,7 @@ def test_a_template_of_68_points_some_of_which_count(tmp_path: Path) -> None:
     alignment = one(f"{path}:200")
     assert alignment.needs_points68
     points68 = face_points()
-    expected = align.extract_matrix(points68, 200)
+    expected = align.similarity(points68[17:], align.MEAN_FACE * 128 + 36)  # all points alike
     expected[:, 2] -= 0.5  # a template's edges are edges of pixels
     assert apart(placed(alignment, points68), expected, points68, 200) < 1e-6
     with pytest.raises(ValueError, match="68"):

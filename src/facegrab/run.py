@@ -33,8 +33,8 @@ from facegrab.vision.look import Look
 
 logger = logging.getLogger(__name__)
 
-METHOD = 3
-"""Counted up when the same settings find other faces than before: a folder holds one method's."""
+METHOD = 4
+"""Counted up when the same settings find or place faces otherwise: a folder holds one method's."""
 _ONLY_SPEED = ("batch_size", "device", "threads")
 
 
