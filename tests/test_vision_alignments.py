@@ -312,6 +312,14 @@ def test_points_that_coincide_have_no_pose(name: str) -> None:
         placed(one(name), same)
 
 
+@pytest.mark.parametrize("place", [40.1, 1234.567, 1 / 3])
+def test_five_points_that_coincide_have_no_pose(place: float) -> None:
+    """Also where sums of the weighted numbers might be rounded."""
+    points5 = np.full((5, 2), place, np.float32)
+    with pytest.raises(ValueError, match="pose"):
+        one("mean-face").matrix(np.zeros(4, np.float32), points5, NO_68)
+
+
 @pytest.mark.parametrize("name", ["ffhq", "none"])
 def test_a_size_changes_nothing_but_the_size(name: str) -> None:
     """The corners of what is shown stay where they are, to a part of a source pixel."""

@@ -83,8 +83,11 @@ _INNER = 17
 """The 51 points of the mean face follow the 17 of the jaw line."""
 _MEAN_FIVE = five_of(np.concatenate([np.zeros((_INNER, 2)), MEAN_FACE])[None])[0]
 """The mean face's own five points."""
-_FIVE_WEIGHT = np.array([EYE_WEIGHT * 6 / 13] * 2 + [1.0] * 3)
-"""The eyes have the share that they have among the 51: of six points each, to 39 in three."""
+_FIVE_WEIGHT = np.array([EYE_WEIGHT * 6] * 2 + [13.0] * 3)
+"""The eyes have the share that they have among the 51: of six points each, to 39 in three.
+
+Whole numbers, so that sums are exact and points that coincide are seen to.
+"""
 
 _CHIP_68 = np.r_[27:55, 60:65]
 """What dlib's recipe of 68 points goes by: nose, eyes and upper lip, no jaw, brows, lower lip."""
