@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 from clips import remux, square_frames, write_clip
 
-from facegrab.media import FrameReader, Source, open_source, video
+from facegrab.media import FrameReader, Source, container, demuxing, open_source
 from facegrab.media.ahead import TRIAL_FRAMES, Ahead
 from facegrab.media.container import pick_stream
 from facegrab.types import Frame
@@ -104,7 +104,7 @@ def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         stream.codec_context.thread_count = count
         return stream
 
-    monkeypatch.setattr(video, "pick_stream", picked)
+    monkeypatch.setattr(demuxing, "pick_stream", picked)
 
 
 class TestSame:
@@ -277,15 +277,15 @@ class TestOddFiles:
 def alter_packets(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Packet[VideoStream]], None]
 ) -> None:
-    packets = video.VideoReader._packets
+    packets = demuxing.Demuxing.packets
 
-    def altered(reader: video.VideoReader) -> Any:
+    def altered(reader: demuxing.Demuxing) -> Any:
         for place, packet in enumerate(packets(reader)):
             if packet is not None and packet.size:
                 change(place, packet)
             yield packet
 
-    monkeypatch.setattr(video.VideoReader, "_packets", altered)
+    monkeypatch.setattr(demuxing.Demuxing, "packets", altered)
 
 
 def alter_frames(
@@ -375,8 +375,8 @@ class TestDamage:
                 yield from self._container.demux(stream)
                 raise IndexError("list index out of range")
 
-        opened = video._open
-        monkeypatch.setattr(video, "_open", lambda path: Failing(opened(path)))
+        opened = container.open_container
+        monkeypatch.setattr(demuxing, "open_container", lambda path: Failing(opened(path)))
         for every in (1, 7):
             reader, frames = read(clip("plain", "ts"), every)
             assert len(frames) == len(range(0, COUNT, every))

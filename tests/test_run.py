@@ -533,7 +533,7 @@ class TestUnreadable:
             def __init__(self) -> None:
                 super().__init__(clip, 1000)
                 self._frames = iter(())
-                self.frames_damaged = 2
+                self._tally.damaged = 2
 
             def close(self) -> None: ...
 
