@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in COMMANDS:
             return _command(arguments[0], arguments[1:])
         options = _parser().parse_args(_normalised(arguments))
-        recognition = RecognitionSettings(tolerance=options.tolerance, jitter=options.jitter)
+        recognition = RecognitionSettings(
+            tolerance=options.tolerance, jitter=options.jitter, per_frame=options.per_frame
+        )
         process = ProcessSettings(
             batch_size=options.batch_size,
             skip_frames=options.skip_frames,
@@ -100,7 +102,9 @@ def _run(
                 screen.say(str(grab.stats()))
             if options.save_references:
                 screen.say(f"references saved to {grab.save(options.save_references)}")
-            summary = grab.process(options.input, options.output, watcher=screen, early=early)
+            summary = grab.process(
+                options.input, options.output, index=options.index, watcher=screen, early=early
+            )
         return _end(screen, summary, options.output)
 
 
@@ -159,6 +163,12 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="FOLDER", help="for the faces; made if missing"
     )
     group.add_argument(
+        "--index",
+        metavar="FILE",
+        help="the index of what was seen, if not the one in the output folder: that of another "
+        "run, or one that several share; what it holds is not looked at again",
+    )
+    group.add_argument(
         "-sr", "--save_references", metavar="FILE", help="save the references' encodings as .npz"
     )
     group.add_argument(
@@ -188,6 +198,12 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         default=default.jitter,
         metavar=_span(settings.JITTER),
         help="resamples averaged for each reference picture (default %(default)s)",
+    )
+    group.add_argument(
+        "--per_frame",
+        action="store_true",
+        help="decide about each face by itself; else faces that follow each other through a shot "
+        "are decided about together",
     )
     group.add_argument(
         "-bt",

@@ -97,14 +97,21 @@ class Screen:
 
     def begin(self, plan: Plan) -> None:
         """Says what will be done with a source."""
+        if plan.known:
+            words = "in the index already, not looked at again"
+            self.say(f"{plan.source.name}: {plan.width}x{plan.height}, {words}")
+        else:
+            self._say_plan(plan)
+        self._name, self._result = plan.source.name, ""
+        self._task = self._bars.add_task(
+            self._printable(self._name), total=plan.frame_count, counts=""
+        )
+
+    def _say_plan(self, plan: Plan) -> None:
         self.say(
             f"{plan.source.name}: {plan.width}x{plan.height}, looking {self._at_frames(plan)}"
             f"for faces of {plan.smallest_face_px} px and more "
             f"(detection at {plan.fed_width}x{plan.fed_height})"
-        )
-        self._name, self._result = plan.source.name, ""
-        self._task = self._bars.add_task(
-            self._printable(self._name), total=plan.frame_count, counts=""
         )
 
     def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
@@ -158,7 +165,11 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
     """A summary in words."""
     seconds = summary.seconds.get("all", 0.0)
     damaged = f", {summary.frames_damaged} damaged" if summary.frames_damaged else ""
-    speed = f", {summary.frames_read / seconds:.0f} frames/s" if seconds > 0 else ""
+    known = (
+        f" ({summary.frames_known} of them before, in the index)" if summary.frames_known else ""
+    )
+    new = summary.frames_read - summary.frames_known
+    speed = f", {new / seconds:.0f} frames/s" if seconds > 0 and new else ""
     head = "stopped; " if summary.interrupted else ""
     dropped = "".join(
         f", {summary.dropped[reason]} {words}"
@@ -166,10 +177,15 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
         if summary.dropped[reason] or reason in _ALWAYS_TOLD
     )
     lines = [
-        f"{head}{_number(summary.frames_read, 'frame')} read, "
+        f"{head}{_number(summary.frames_read, 'frame')} read{known}, "
         f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}",
         f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written{dropped}",
     ]
+    if summary.faces_by_track:
+        lines.append(
+            f"{_number(summary.faces_by_track, 'face')} of the person by their tracks alone: "
+            "by_track in facegrab.csv"
+        )
     if summary.computed:
         lines.append(f"computed on {summary.computed}")
     if summary.licences:

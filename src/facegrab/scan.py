@@ -17,6 +17,7 @@ from facegrab.models import compute
 from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
 from facegrab.vision.look import Look
+from facegrab.vision.shots import Signature, signature
 
 BATCH_BYTES = 32 * 2**20
 """Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
@@ -34,10 +35,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
-    """A batch of frames and every face in them."""
+    """A batch of frames of one segment and every face in them.
+
+    Attributes:
+        frames: in order.
+        faces: of them all.
+        signatures: of each frame, for the detection of shots.
+    """
 
     frames: tuple[Frame, ...]
     faces: Faces
+    signatures: tuple[Signature, ...] = ()
 
 
 def scan(
@@ -118,7 +126,8 @@ def _submitted(
 
 
 def _scanned(batch: tuple[Frame, ...], look: Look, runs: Runs) -> Scanned:
-    return Scanned(batch, look(batch, runs.follows(batch)))
+    faces = look(batch, runs.follows(batch))
+    return Scanned(batch, faces, tuple(signature(frame.image) for frame in batch))
 
 
 @contextmanager
@@ -149,11 +158,16 @@ def chunks(
 ) -> Iterator[tuple[Frame, ...]]:
     """Frames in batches of at most batch_size and batch_bytes of pixels; the last may be short.
 
-    Frames that follow on each other stay together: a batch may be longer by ``runs.length - 1``.
+    A batch is of one segment, so that what is found in a segment does not depend on where the
+    reading began. Frames that follow on each other stay together: a batch may be longer by
+    ``runs.length - 1``.
     """
     batch: list[Frame] = []
     size_bytes = 0
     for frame in frames:
+        if batch and frame.segment != batch[-1].segment:
+            yield tuple(batch)
+            batch, size_bytes = [], 0
         group_bytes = runs.length * frame.image.nbytes
         full = len(batch) + runs.length > batch_size or size_bytes + group_bytes > batch_bytes
         if batch and full and runs.parted(frame, batch[-1]):

@@ -121,7 +121,12 @@ _ROW_SHAPES: dict[str, tuple[tuple[int, ...], type[Any]]] = {
     "points5": ((5, 2), np.float32),
     "points68": ((68, 2), np.float32),
     "sharpness": ((), np.float32),
+    "shot": ((), np.int64),
+    "track": ((), np.int64),
 }
+
+UNKNOWN = -1
+"""The shot and track of a face as long as they are not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +145,9 @@ class Faces:
         embedding: float32 (N, D); the recogniser says how two are compared. Values are exactly
             representable in float16.
         sharpness: float32 (N,), variance of the Laplacian of the aligned face, not enlarged.
+        shot: int64 (N,), number of the shot within the source, from 0; or UNKNOWN.
+        track: int64 (N,), number of the track within the source, from 0; or UNKNOWN. A track is
+            one person through neighbouring frames of a shot.
     """
 
     frame: IntArray
@@ -151,6 +159,8 @@ class Faces:
     points68: FloatArray
     embedding: FloatArray
     sharpness: FloatArray
+    shot: IntArray
+    track: IntArray
 
     def __post_init__(self) -> None:
         for name, (row, dtype) in _ROW_SHAPES.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from facegrab.store.files import atomic, make_folder
+from facegrab.store.files import PART, make_folder, part_of, writing
 from facegrab.store.origin import Origin, embed_origin
 from facegrab.types import Image
 
@@ -32,6 +33,9 @@ _PARAMETERS = {
 class Album:
     """Writes images into a folder, each whole or not at all.
 
+    Images are handed over when their frame is there, and kept or dropped when it is known whether
+    they are wanted; until then they lie in the folder under temporary names.
+
     Args:
         folder: made if missing.
 
@@ -45,6 +49,7 @@ class Album:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
+        self._handed_over: set[str] = set()
 
     def __enter__(self) -> Album:
         return self
@@ -53,11 +58,20 @@ class Album:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads; images that no thread has begun are not written."""
+        """Ends the threads and removes what was neither kept nor dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._waiting.clear()
+        self.drop()
+
+    def sweep(self) -> None:
+        """Removes what a run that died left under temporary names; nobody else may be writing."""
+        for pattern in (f".*{PART}", f"*/.*{PART}"):
+            for path in self._folder.glob(pattern):
+                with suppress(OSError):
+                    path.unlink()
 
     def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
-        """Hands over an image; it is in place after the next flush.
+        """Hands over an image.
 
         Args:
             name: of the file, ending in ``.jpg`` (quality 95, 4:4:4) or ``.png``; below a folder
@@ -71,10 +85,11 @@ class Album:
         if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
             self.flush()
         self._waiting_bytes += image.nbytes
+        self._handed_over.add(name)
         self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
     def flush(self) -> None:
-        """Waits until every image handed over is in place.
+        """Waits until every image handed over is written, under its temporary name.
 
         Raises:
             OutputError, AccessError: one could not be written.
@@ -84,19 +99,54 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
 
+    def keep(self, names: Iterable[str]) -> None:
+        """Puts images that were handed over in place, on disk to stay; others wait on.
+
+        Raises:
+            OutputError, AccessError: one could not be written.
+        """
+        self.flush()
+        kept = sorted(names)
+        for each in [self._pool.submit(_last, self._part(name)) for name in kept]:
+            each.result()
+        for name in kept:
+            with writing(self._folder / name):
+                self._part(name).replace(self._folder / name)
+            self._handed_over.discard(name)
+        for folder in sorted({(self._folder / name).parent for name in kept}):
+            _folder_last(folder)
+
+    def has(self, name: str) -> bool:
+        """Whether an image was handed over and is neither kept nor dropped."""
+        return name in self._handed_over
+
+    def drop(self) -> None:
+        """Removes what was handed over and not kept."""
+        self._settle()
+        for name in self._handed_over:
+            with suppress(OSError):
+                self._part(name).unlink()
+        self._handed_over.clear()
+
     def discard(self, names: Iterable[str]) -> None:
         """Waits for the threads, then removes images that the index does not hold.
 
         Names come from an index, which may come from anywhere: what leads out of the folder is
         left alone.
         """
-        wait(self._waiting)
-        self._waiting.clear()
-        self._waiting_bytes = 0
+        self._settle()
         for name in names:
             if _leads_inside(name):
                 with suppress(OSError):
                     (self._folder / name).unlink()
+
+    def _settle(self) -> None:
+        wait(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
+    def _part(self, name: str) -> Path:
+        return part_of(self._folder / name)
 
     def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
         suffix = Path(name).suffix
@@ -108,8 +158,26 @@ class Album:
         path = self._folder / name
         if path.parent != self._folder:
             make_folder(path.parent)
-        with atomic(path) as part:
-            part.write_bytes(content)
+        with writing(path):
+            self._part(name).write_bytes(content)
+
+
+def _last(path: Path) -> None:
+    """Waits until a file is on the disk, so that it outlasts a power cut."""
+    with writing(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _folder_last(folder: Path) -> None:
+    """The same for the names in a folder, where the system has a way to ask for it."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):  # not every file system can
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _leads_inside(name: str) -> bool:

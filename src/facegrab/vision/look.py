@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
-from facegrab.types import Detections, Faces, FloatArray, Frame, Image, IntArray
+from facegrab.types import UNKNOWN, Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
 from facegrab.vision.detect import Detector, FollowingDetector
 from facegrab.vision.embed import Recogniser, jittered, storable
@@ -89,6 +89,8 @@ class Look:
             points68=points.points68,
             embedding=embedding,
             sharpness=sharp,
+            shot=np.full(len(found), UNKNOWN, np.int64),
+            track=np.full(len(found), UNKNOWN, np.int64),
         )
 
     @property
@@ -132,7 +134,8 @@ class Look:
         which = np.zeros(1, np.int64)
         points = eyes.points([image], which, found.box[largest], found.points5[largest])
         (chip,) = eyes.recogniser.chips([image], which, points.tree_box, points.points5)
-        return eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True), len(found)
+        mean = eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True)
+        return storable(mean), len(found)
 
     def _of_size(self, found: Detections) -> Detections:
         """Those of a size that was asked for: what ``auto`` finds below its aim is welcome.
