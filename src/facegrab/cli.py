@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from facegrab import __version__, settings
@@ -20,7 +21,9 @@ OK, FAILED, INTERRUPTED = 0, 1, 130
 COMMANDS = {
     "doctor": "facegrab.doctor_command",
     "eval": "facegrab.eval_command",
+    "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",
 }
 """Words that may stand first in place of the options, and the module that goes on from there."""
@@ -40,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in COMMANDS:
             return _command(arguments[0], arguments[1:])
         options = _parser().parse_args(_normalised(arguments))
+        if not options.input and not options.index:
+            raise SettingError("-i is missing: where to look (facegrab --help shows the options)")
         recognition = RecognitionSettings(
             tolerance=options.tolerance, jitter=options.jitter, per_frame=options.per_frame
         )
@@ -57,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             upsample=not options.no_upsample,
             licence=options.licence,
             full_scan=options.full_scan,
+            forget_others=options.forget_others,
             blur_threshold=options.blur_threshold,
             format=options.format,
             device=options.device,
@@ -92,7 +98,8 @@ def _run(
 
     with Screen() as screen:
         # First, because a mistyped path should not cost the loading of the networks.
-        sources = find_sources(options.input)
+        inputs = options.input or _indexed(options.index)
+        sources = find_sources(inputs)
         screen.expect(len(sources), {source.path for source in sources if source.images})
         with Early(sources[0], process) as early:
             grab = FaceGrab(options.reference, recognition, process)
@@ -103,9 +110,16 @@ def _run(
             if options.save_references:
                 screen.say(f"references saved to {grab.save(options.save_references)}")
             summary = grab.process(
-                options.input, options.output, index=options.index, watcher=screen, early=early
+                inputs, options.output, index=options.index, watcher=screen, early=early
             )
         return _end(screen, summary, options.output)
+
+
+def _indexed(index: str) -> list[str]:
+    """The sources that an index holds."""
+    from facegrab.indexing import sources_in
+
+    return sources_in(Path(index))
 
 
 def _end(screen: Screen, summary: Summary, output: str) -> int:
@@ -126,7 +140,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Writes aligned images of one person's face, and nobody else's, out of videos "
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
-        "facegrab models, facegrab eval, facegrab show, facegrab doctor; each has a --help.",
+        "facegrab scan, facegrab index, facegrab models, facegrab eval, facegrab show, facegrab "
+        "doctor; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
@@ -154,10 +169,10 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         "--input",
         nargs="+",
         action="extend",
-        required=True,
         metavar="PATH",
         help="where to look: a video, an image, an image pattern (frames/img_%%04d.jpg), a glob, "
-        "a folder of images or of videos (with its sub-folders); several may be given",
+        "a folder of images or of videos (with its sub-folders); several may be given. With "
+        "--index it may be left out: then all that the index holds",
     )
     group.add_argument(
         "-o", "--output", required=True, metavar="FOLDER", help="for the faces; made if missing"
@@ -270,6 +285,12 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         "--no_upsample",
         action="store_true",
         help="write no extract in which the face would be enlarged",
+    )
+    group.add_argument(
+        "--forget_others",
+        action="store_true",
+        help="keep no face of other people in the index once a video is done; it then answers "
+        "nothing else",
     )
     group.add_argument(
         "--format", choices=settings.FORMATS, default=default.format, help="default %(default)s"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
 from facegrab.early import Early
-from facegrab.errors import MissingError
+from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
 from facegrab.people.gallery import GalleryStats
 from facegrab.people.references import collect, load
@@ -130,11 +130,17 @@ class FaceGrab:
         Raises:
             MissingError, AccessError, MediaError: none of the sources can be read.
             OutputError, AccessError: the output cannot be written; what is done is kept.
-            StoreError: the folder holds another run's result.
+            StoreError: the folder holds another run's result, or the index is damaged or in use.
+            SettingError: others are to be forgotten in an index that is not the folder's own.
         """
         sources = find_sources(listed(source))
         settings = result_settings(self._choice, self._gallery, self._process)
         library = None if index is None else Path(index)
+        if library is not None and self._process.forget_others:
+            raise SettingError(
+                "forget_others would take other questions' answers out of the index: leave it "
+                "out, or use facegrab index forget when all is asked"
+            )
         with Output(Path(output), settings, library) as folder:
             sources = _without_extracts(sources, folder)
             run = Run(

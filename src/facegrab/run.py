@@ -86,6 +86,8 @@ class Run(Walk):
             self._summary.add_seconds("extract", time.perf_counter() - start)
             if not surveyed:
                 self._watcher.end()
+        if self._settings.forget_others:
+            self._output.forget_others(entered.row, seen.row, OTHER_PERSON)
 
     def _count(self, row: int) -> None:
         """Adds what became of a source's faces to the summary."""

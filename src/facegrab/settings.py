@@ -82,7 +82,7 @@ class ProcessSettings:
             ``"auto"``.
         threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
-
+        forget_others: keep no face of other people in the index once a source is done.
         full_scan: look at all of every frame. Else, of frames that follow closely on each other,
             only every fourth is looked at all over, and those between where faces were, unless
             something changes.
@@ -109,6 +109,7 @@ class ProcessSettings:
     upsample: bool = True
     licence: str = "any"
     full_scan: bool = False
+    forget_others: bool = False
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)

@@ -33,6 +33,9 @@ class Store(Begins, Protocol):
     def exists(self) -> bool:
         """Whether there is anything on disk."""
 
+    def find(self, content: str, asked: Request) -> Seen | None:
+        """The look that answers a request for a source, or that began to."""
+
     def moved(self, seen: Seen, path: Path, images: Sequence[Path]) -> None:
         """Notes where a source lies now."""
 
@@ -147,7 +150,7 @@ class Walk:
         return first is not None
 
     def _known(self, content: str) -> Seen | None:
-        return self._store.index.find(content, self._asked) if self._store.exists else None
+        return self._store.find(content, self._asked) if self._store.exists else None
 
     def _start_of(self, content: str, seen: Seen | None) -> Segment | None:
         """Where to go on; the part of a segment that something interrupted is forgotten."""

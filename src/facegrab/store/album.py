@@ -136,7 +136,7 @@ class Album:
         """
         self._settle()
         for name in names:
-            if _leads_inside(name):
+            if leads_inside(name):
                 with suppress(OSError):
                     (self._folder / name).unlink()
 
@@ -180,7 +180,7 @@ def _folder_last(folder: Path) -> None:
             os.close(number)
 
 
-def _leads_inside(name: str) -> bool:
+def leads_inside(name: str) -> bool:
     """Whether a name from an index is ``file`` or ``folder/file``, and so lies in the album."""
     parts = name.split("/")
     return len(parts) <= 2 and all(

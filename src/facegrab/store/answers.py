@@ -276,33 +276,29 @@ class Answers:
         return [str(file) for (file,) in rows]
 
     def write_csv(self, path: Path) -> None:
-        """The faces as a table for people, without embeddings, replaced in one step.
+        """The faces as a table for people, see write_table."""
+        write_table(self._db, path, self._schema)
 
-        Raises:
-            OutputError: it cannot be written.
+    def forget_others(self, source: int, scan: int, other: str) -> None:
+        """Forgets faces that are not the person's, and what was said of them; in a transaction.
+
+        Args:
+            source: row of the source.
+            scan: row of the look that saw them.
+            other: what was said of them.
         """
-        with (
-            self._db.errors(),
-            atomic(path) as part,
-            part.open("w", newline="", encoding="utf-8") as f,
-        ):
-            writer = csv.writer(f)
-            writer.writerow(CSV_COLUMNS)
-            writer.writerows(self._csv_rows())
-
-    def _csv_rows(self) -> Iterator[tuple[Any, ...]]:
-        """A row a face; of several extracts, the first alignment's."""
-        yield from self._db.execute(
-            "SELECT coalesce(f.picture, s.path), f.frame, round(pts_seconds, 6), x0, y0, x1, y1,"
-            " round(score, 4), round(distance, 4), references_within, round(sharpness, 1),"
-            " f.size_px, shot, track, by_track, round(e.native_scale, 3), e.file, dropped"
-            f" FROM source s JOIN {self._schema}.face f ON f.scan = s.scan"
-            " JOIN outcome o ON o.source = s.id AND o.frame = f.frame AND o.number = f.number"
-            " LEFT JOIN (SELECT source, frame, number, file, native_scale, min(rowid)"
-            " FROM extract GROUP BY source, frame, number) AS e"
-            " ON e.source = s.id AND e.frame = f.frame AND e.number = f.number"
-            " ORDER BY s.id, f.frame, f.number"
+        self._db.execute(
+            f"DELETE FROM {self._schema}.face WHERE scan = ? AND NOT EXISTS (SELECT 1"
+            " FROM main.outcome AS o WHERE o.source = ? AND o.frame = face.frame"
+            " AND o.number = face.number AND o.dropped IS NOT ?)",
+            (scan, source, other),
         )
+        self._db.execute("DELETE FROM outcome WHERE source = ? AND dropped = ?", (source, other))
+
+    def answered_by(self, content: str) -> int | None:
+        """Row of the look by which a source's question was answered wholly; None if it was not."""
+        rows = self._db.fetch("SELECT scan FROM source WHERE content = ? AND complete", (content,))
+        return None if not rows else int(rows[0][0])
 
     def _check(self, settings: Mapping[str, Any]) -> None:
         new = {name: json.dumps(value) for name, value in settings.items()}
@@ -329,3 +325,39 @@ class Answers:
             number += 1
             candidate = f"{name}-{number}"
         return candidate
+
+
+def write_table(database: Database, path: Path, schema: str = OWN) -> None:
+    """The faces of a folder as a table for people, without embeddings, replaced in one step.
+
+    Args:
+        database: of the folder.
+        path: of the table.
+        schema: of the file in the database that holds the faces.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with (
+        database.errors(),
+        atomic(path) as part,
+        part.open("w", newline="", encoding="utf-8") as f,
+    ):
+        writer = csv.writer(f)
+        writer.writerow(CSV_COLUMNS)
+        writer.writerows(_table_rows(database, schema))
+
+
+def _table_rows(database: Database, schema: str) -> Iterator[tuple[Any, ...]]:
+    """A row a face; of several extracts, the first alignment's."""
+    yield from database.execute(
+        "SELECT coalesce(f.picture, s.path), f.frame, round(pts_seconds, 6), x0, y0, x1, y1,"
+        " round(score, 4), round(distance, 4), references_within, round(sharpness, 1),"
+        " f.size_px, shot, track, by_track, round(e.native_scale, 3), e.file, dropped"
+        f" FROM source s JOIN {schema}.face f ON f.scan = s.scan"
+        " JOIN outcome o ON o.source = s.id AND o.frame = f.frame AND o.number = f.number"
+        " LEFT JOIN (SELECT source, frame, number, file, native_scale, min(rowid)"
+        " FROM extract GROUP BY source, frame, number) AS e"
+        " ON e.source = s.id AND e.frame = f.frame AND e.number = f.number"
+        " ORDER BY s.id, f.frame, f.number"
+    )

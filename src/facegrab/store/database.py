@@ -109,6 +109,15 @@ class Database:
         with self.errors():
             return self._db.execute(sql, values).fetchall()
 
+    def shrink(self) -> None:
+        """Gives back the space of what was removed.
+
+        Raises:
+            OutputError: the disk is full: it takes as much again for a moment.
+        """
+        with self.errors():
+            self._db.execute("VACUUM")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, on disk when the block ends.

@@ -145,6 +145,11 @@ class Index:
         begun = (each for each in seen if not each.complete and each.request == asked)
         return next(begun, None)
 
+    def find_row(self, row: int, content: str) -> Seen | None:
+        """The look of a row, if it is there and through that source."""
+        found = self._scans("WHERE id = ? AND content = ?", (row, content))
+        return found[0] if found else None
+
     def scan(self, row: int) -> Seen:
         """The look of a row that is there."""
         return self._scans("WHERE id = ?", (row,))[0]
@@ -223,6 +228,19 @@ class Index:
             f"UPDATE {self.schema}.scan SET frames_looked_at = ({looked_at}) WHERE id = ?",
             (row, row),
         )
+
+    def remove_faces(self, row: int, faces: Faces) -> None:
+        """Removes some faces of a look, which then answers nothing else; in a transaction."""
+        self.database.executemany(
+            f"DELETE FROM {self.schema}.face WHERE scan = ? AND frame = ? AND number = ?",
+            zip([row] * len(faces), faces.frame.tolist(), faces.number.tolist(), strict=True),
+        )
+        self.update(row, forgotten=1)
+
+    def content(self, row: int) -> str | None:
+        """What the source of a look is known by; None in an index of before that was noted."""
+        rows = self.database.fetch(f"SELECT content FROM {self.schema}.scan WHERE id = ?", (row,))
+        return rows[0][0] if rows else None
 
     def replaced(self, path: Path, content: str) -> list[int]:
         """Looks through what lay in a source's place before."""

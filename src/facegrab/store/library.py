@@ -50,6 +50,10 @@ class Library:
             self._index = Index(self._stack.enter_context(Database(self.path)))
         return self._index
 
+    def find(self, content: str, asked: Request) -> Seen | None:
+        """The look that answers a request for a source, or that began to; see Index.find."""
+        return self.index.find(content, asked)
+
     def hold(self) -> None:
         """Nobody else can use it: as long as it is open anyway."""
 

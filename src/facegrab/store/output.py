@@ -189,6 +189,26 @@ class Output:
             raise
         album.discard(gone)
 
+    def find(self, content: str, asked: Request) -> Seen | None:
+        """The look that answers a request for a source, or that began to; see Index.find."""
+        _, _, index, answers = self._open()
+        row = answers.answered_by(content)
+        # That one will do though it may have forgotten other people since.
+        return index.find(content, asked) if row is None else index.find_row(row, content)
+
+    def forget_others(self, source: int, scan: int, other: str) -> None:
+        """Removes the faces that are not the person's from the index.
+
+        Args:
+            source: row of the source, whose question is answered.
+            scan: row of the look that saw them.
+            other: what was said of them.
+        """
+        database, _, index, answers = self._open()
+        with database.transaction():
+            answers.forget_others(source, scan, other)
+            index.update(scan, forgotten=1)
+
     def finish(self, source: int) -> None:
         """Notes that a source's question is answered."""
         database, _, _, answers = self._open()
