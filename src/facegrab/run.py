@@ -9,17 +9,15 @@ from facegrab.answering import Answering
 from facegrab.choice import Choice
 from facegrab.early import Early
 from facegrab.harvest import Harvest
-from facegrab.media.source import Source
 from facegrab.question import Place, Question
 from facegrab.request import request_of
 from facegrab.settings import ProcessSettings
-from facegrab.store.index import Seen
 from facegrab.store.naming import Naming
 from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Watcher
 from facegrab.survey import Gather
 from facegrab.vision.look import Look
-from facegrab.walk import Walk
+from facegrab.walk import Visit, Walk
 
 
 class Run(Walk):
@@ -51,9 +49,9 @@ class Run(Walk):
         self._answering = Answering(question, output, settings.device)
         self._summary.licences += choice.licences
 
-    def _gather(self, source: Source, content: str, seen: Seen | None) -> Gather:
+    def _gather(self, visit: Visit) -> Gather:
         return Harvest(
-            source, content, self._asked, seen, self._watcher.step,
+            visit.source, visit.content, self._asked, visit.seen, self._watcher.step,
             self._question, self._output, self._settings.format,
         )  # fmt: skip
 
@@ -61,16 +59,17 @@ class Run(Walk):
         if isinstance(gather, Harvest) and gather.row is not None:
             self._count(gather.row)
 
-    def _answer(self, source: Source, content: str, seen: Seen, *, surveyed: bool) -> None:
+    def _answer(self, visit: Visit) -> None:
         """Answers the question for a source that was seen to its end."""
         start = time.perf_counter()
-        entered = self._output.enter(content, source.path, source.name, self._asked, seen.row)
+        source, seen, known = visit.source, visit.done, visit.reader is None
+        entered = self._output.enter(visit.content, source.path, source.name, self._asked, seen.row)
         naming = Naming(
             entered.name, self._settings.format, seen.duration_seconds, seen.frame_count
         )
         place = Place(source, entered.row, naming)
         try:
-            if not surveyed:
+            if known:
                 self._output.moved(seen, source.path, source.images)
                 self._watcher.begin(self._plan_of(source, seen))
                 self._count_known(seen)
@@ -78,13 +77,13 @@ class Run(Walk):
                 sift = seen.request.narrows(self._asked)
                 faces = self._output.index.faces(seen.row, sift)
                 self._answering.answer(place, faces, self._watcher.step)
-            if not surveyed:
+            if known:
                 tally = self._output.tally(entered.row)
                 self._watcher.step(seen.frames_read, tally.found, tally.written)
         finally:
             self._count(entered.row)
             self._summary.add_seconds("extract", time.perf_counter() - start)
-            if not surveyed:
+            if known:
                 self._watcher.end()
         if self._settings.forget_others:
             self._output.forget_others(entered.row, seen.row, OTHER_PERSON)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,41 @@ class Store(Begins, Protocol):
         """Writes what is there for people."""
 
 
+class _NotReadError(Exception):
+    """A source cannot be read; others may."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(str(why))
+        self.why = why
+
+
+@dataclass(slots=True)
+class Visit:
+    """A source on its way.
+
+    Attributes:
+        source: which.
+        content: what it is known by.
+        seen: what the index says of it, if anything.
+        start: where reading goes on; None for the beginning.
+        reader: of what is not known; None if all is.
+        frames: of the reader.
+    """
+
+    source: Source
+    content: str
+    seen: Seen | None
+    start: Segment | None = None
+    reader: FrameReader | None = None
+    frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
+
+    @property
+    def done(self) -> Seen:
+        """What the index says of a source that was seen to its end."""
+        assert self.seen is not None
+        return self.seen
+
+
 class Walk:
     """Goes through sources and looks at those that the index does not know.
 
@@ -78,7 +114,7 @@ class Walk:
         self._done: dict[str, Path] = {}
 
     def over(self, sources: Sequence[Source]) -> Summary:
-        """Does all sources, one after the other.
+        """Does all sources, in order.
 
         Raises:
             MediaError, MissingError, AccessError: none of them can be read.
@@ -86,8 +122,7 @@ class Walk:
         """
         start = time.perf_counter()
         try:
-            for source in sources:
-                self._source(source, last_hope=len(self._summary.failed) == len(sources) - 1)
+            self._visit_all(sources)
         except KeyboardInterrupt:
             self._summary.interrupted = True
         except (FaceGrabError, MemoryError):
@@ -104,6 +139,22 @@ class Walk:
         self._summary.seconds["all"] = time.perf_counter() - start
         return self._summary
 
+    def _visit_all(self, sources: Sequence[Source]) -> None:
+        """Does all sources; what cannot be read is noted, unless it is all that there is."""
+        last: Exception | None = None
+        for source in sources:
+            try:
+                with ExitStack() as stack:
+                    visit = self._prepared(source, stack)
+                    if visit:
+                        self._finish(visit)
+            except _NotReadError as error:
+                last = error.why
+                self._summary.failed.append((source.path, str(last)))
+        if last is not None and len(self._summary.failed) == len(sources):
+            self._summary.failed.pop()  # it is told by the error
+            raise last
+
     def _write_table(self) -> None:
         """A table that cannot be replaced, open in a spreadsheet say, does not spoil the run."""
         try:
@@ -111,36 +162,46 @@ class Walk:
         except AccessError as error:
             self._summary.warnings.append(f"{error}; facegrab.db holds the same")
 
-    def _source(self, source: Source, *, last_hope: bool) -> None:
-        """Does one source; an unreadable one is noted, unless no other was or will be readable."""
-        with ExitStack() as stack:
-            try:
-                content = content_key(source)
-                if self._is_done(content, source):
-                    return
-                seen = self._known(content)
-                start = opened = None
-                if seen is None or not seen.complete:
-                    start = self._start_of(content, seen)
-                    opened = self._open(source, start, stack)
-                    seen = self._known(content)  # less what was forgotten
-            # An output that may not be written is no matter of this source.
-            except (MediaError, MissingError, AccessError) as error:
-                self._failed(source, error, last_hope=last_hope)
-                return
-            try:
-                if opened:
-                    seen = self._survey(source, content, seen, start, *opened)
-                if seen:
-                    self._answer(source, content, seen, surveyed=opened is not None)
-                self._done[content] = source.path
-            except (MediaError, MissingError) as error:
-                self._failed(source, error, last_hope=last_hope)
+    def _prepared(self, source: Source, stack: ExitStack) -> Visit | None:
+        """A source that can be read, or is known; None for one that the run has had.
 
-    def _failed(self, source: Source, error: Exception, *, last_hope: bool) -> None:
-        if last_hope:
-            raise error
-        self._summary.failed.append((source.path, str(error)))
+        Args:
+            source: which.
+            stack: closes what is opened.
+
+        Raises:
+            _NotReadError: it cannot be read.
+        """
+        try:
+            content = content_key(source)
+            if self._is_done(content, source):
+                return None
+            seen = self._known(content)
+            if seen is not None and seen.complete:
+                return Visit(source, content, seen)
+            start = self._start_of(content, seen)
+            reader, frames = self._open(source, start, stack)
+        # Only here: an output that may not be written is no matter of a source.
+        except (MediaError, MissingError, AccessError) as error:
+            raise _NotReadError(error) from error
+        # Once more, less what was forgotten.
+        return Visit(source, content, self._known(content), start, reader, frames)
+
+    def _finish(self, visit: Visit) -> None:
+        """Looks at what is not known, and answers.
+
+        Raises:
+            _NotReadError: the source cannot be read to its end.
+        """
+        try:
+            if visit.reader is None:
+                self._answer(visit)
+            else:
+                visit.seen = self._survey(visit, visit.reader)
+                self._answer(visit)
+        except (MediaError, MissingError) as error:
+            raise _NotReadError(error) from error
+        self._done[visit.content] = visit.source.path
 
     def _is_done(self, content: str, source: Source) -> bool:
         """Whether the run has had the very same file, or files, by another name."""
@@ -178,26 +239,20 @@ class Walk:
         reader = stack.enter_context(open_source(source, every, device, start))
         return reader, self._timed_decode(reader)
 
-    def _survey(
-        self,
-        source: Source,
-        content: str,
-        seen: Seen | None,
-        start: Segment | None,
-        reader: FrameReader,
-        frames: Iterator[Frame],
-    ) -> Seen:
+    def _survey(self, visit: Visit, reader: FrameReader) -> Seen:
         """Looks through a source, or through what is left of it."""
+        source, seen, start = visit.source, visit.seen, visit.start
         look = self._look = self._look or self._open_look()
-        computed = self._summary.computed = look.eyes.computed
+        self._summary.computed = look.eyes.computed
         known = seen.frames_looked_at if seen else 0
         self._watcher.begin(self._plan(source, reader, look))
-        gather = self._gather(source, content, seen)
-        gather.computed = computed
+        gather = self._gather(visit)
+        gather.computed = look.eyes.computed
         linker = self._linker(source, seen, look)
         frame_bytes = None if source.images else reader.frame_bytes
         try:
-            with closing(scan_as(frames, look, self._settings, frame_bytes)) as batches:
+            batches = scan_as(visit.frames, look, self._settings, frame_bytes)
+            with closing(batches):
                 Survey(reader, linker, gather).over(batches)
             return gather.seen
         except BaseException:
@@ -227,22 +282,23 @@ class Walk:
             linker.resume(state, recent, spec, path)
         return linker
 
-    def _gather(self, source: Source, content: str, seen: Seen | None) -> Gather:
-        return Gather(source, content, self._asked, seen, self._store, self._watcher.step)
+    def _gather(self, visit: Visit) -> Gather:
+        return Gather(
+            visit.source, visit.content, self._asked, visit.seen, self._store, self._watcher.step
+        )
 
     def _interrupted(self, gather: Gather) -> None:
         """What was gathered stays, though something stopped the survey."""
 
-    def _answer(self, source: Source, content: str, seen: Seen, *, surveyed: bool) -> None:
+    def _answer(self, visit: Visit) -> None:
         """A source was seen to its end, now or before."""
-        if surveyed:
-            self._summary.faces_found += self._store.index.count(seen.row)
-            return
-        self._store.moved(seen, source.path, source.images)
-        self._watcher.begin(self._plan_of(source, seen))
-        self._count_known(seen)
+        seen = visit.done
+        if visit.reader is None:
+            self._store.moved(seen, visit.source.path, visit.source.images)
+            self._watcher.begin(self._plan_of(visit.source, seen))
+            self._count_known(seen)
+            self._watcher.end()
         self._summary.faces_found += self._store.index.count(seen.row)
-        self._watcher.end()
 
     def _count_known(self, seen: Seen) -> None:
         """Adds a source that was not looked at again."""
