@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.ancestor import ancestor
+from bench.ask import ask
 from bench.blas import blas
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
@@ -50,6 +51,7 @@ MEASURES: dict[str, Measure] = {
     "4k": fourk,
     "growth": growth,
     "pair": pair,
+    "ask": ask,
     "ancestor": ancestor,
 }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.people.gallery import Gallery
+from facegrab.people.gallery import Gallery, distances
 from facegrab.people.pieces import FITTING, Pieces, row_distances
 from facegrab.types import FloatArray, IntArray
 
@@ -19,6 +20,8 @@ within the tolerance accepts 100 % of the true and 1.5 % of the false faces, the
 and 0 %, the mean of the nearest three 100 % and .05 %; with 1 reference it is 98.4 % and .4 %. So
 more references find more without letting more strangers in.
 """
+_BLOCK = 1 << 13
+"""Rows in one go, which bounds the memory."""
 RESCUED = 1.35
 """Tolerances that a face may be from the references, at most, to be kept for its track's sake."""
 
@@ -50,6 +53,46 @@ def rescue_limit(tolerance: float) -> float:
     return RESCUED * tolerance
 
 
+def people_distances(embedding: FloatArray, people: Sequence[Gallery]) -> FloatArray:
+    """How far each face is from each of some people: one product for all of them.
+
+    Args:
+        embedding: float32 (N, D).
+        people: at least one, each with references, all of one recogniser.
+
+    Returns:
+        float32 (N, P), the distance that ``decide`` goes by.
+
+    Raises:
+        ValueError: the references are of several recognisers.
+    """
+    if len({each.recogniser for each in people}) > 1:
+        raise ValueError("references of several recognisers")
+    every = np.concatenate([each.embedding for each in people])
+    ends = np.cumsum([len(each) for each in people]).tolist()
+    found = np.empty((len(embedding), len(people)), np.float32)
+    for start in range(0, len(embedding), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        each_distance = distances(embedding[block], every, people[0].metric)
+        parts = np.split(each_distance, ends[:-1], axis=1)
+        for number, part in enumerate(parts):
+            found[block, number] = _nearest(part)
+    return found
+
+
+def _nearest(each: FloatArray) -> FloatArray:
+    """The mean over the NEAREST references: float32 (N,) of (N, R).
+
+    Reference by reference, keeping the nearest: a tenth of the time of sorting each row.
+    """
+    best = [np.full(len(each), np.inf, np.float32) for _ in range(min(NEAREST, each.shape[1]))]
+    for candidate in np.ascontiguousarray(each.T):
+        for number, so_far in enumerate(best):
+            best[number] = np.minimum(so_far, candidate)
+            candidate = np.maximum(so_far, candidate)  # noqa: PLW2901 - moves on to the next place
+    return np.asarray(sum(best[1:], best[0]) / len(best), np.float32)
+
+
 def decide(
     embedding: FloatArray,
     gallery: Gallery,
@@ -78,8 +121,8 @@ def decide(
     if not len(gallery):
         unknown = np.full(count, np.nan, np.float32)
         return Decisions(unknown, np.zeros(count, np.int64), yes, no, no, unknown)
-    each = np.sort(gallery.distances(embedding), axis=1)
-    distance = each[:, :NEAREST].mean(axis=1)
+    each = gallery.distances(embedding)
+    distance = _nearest(each)
     within = (each <= tolerance).sum(axis=1, dtype=np.int64)
     alone = distance <= tolerance
     if track is None or per_frame:
