@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
+from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.media.source import find_sources
 from facegrab.request import request_of
@@ -58,5 +59,6 @@ def scan_into(
             library,
             watcher or Nobody(),
             early,
+            Orders(process, RecognitionSettings(), eyes=eyes),
         )
         return walk.over(sources)

@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             device=options.device,
             precision=options.precision,
             threads=options.threads,
+            jobs=options.jobs,
         )
         return _run(options, recognition, process)
     except FaceGrabError as error:
@@ -326,6 +327,15 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         default=default.threads,
         metavar=_span(settings.THREADS),
         help="of the processor that the networks use; 0 is one for each core (default %(default)s)",
+    )
+
+    group.add_argument(
+        "--jobs",
+        type=_whole,
+        default=default.jobs,
+        metavar=_span(settings.JOBS),
+        help="processes that each look through a part of a video at a time; the result is the same "
+        "(default %(default)s)",
     )
 
 

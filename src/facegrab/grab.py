@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
+from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
@@ -53,6 +54,7 @@ class FaceGrab:
         self._recognition = recognition or RecognitionSettings()
         self._process = process or ProcessSettings()
         self._choice = choice_of(self._recognition, self._process, eyes)
+        self._eyes = eyes
         self._look = Opener(self._choice, self._process, eyes)
         self._gallery = collect(
             listed(reference),
@@ -151,6 +153,7 @@ class FaceGrab:
                 folder,
                 watcher or Nobody(),
                 early,
+                Orders(self._process, self._recognition, self._gallery, folder.folder, self._eyes),
             )
             return run.over(sources)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +11,13 @@ from facegrab.extract import Planned, make
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.question import Place, Question
+from facegrab.scan import Scanned
 from facegrab.store.index import Request, Seen, SegmentRow
 from facegrab.store.naming import Naming
+from facegrab.store.origin import Origin
 from facegrab.store.output import Output
 from facegrab.survey import Gather
-from facegrab.types import Faces, Frame
+from facegrab.types import Faces, Frame, Image
 
 
 class Harvest(Gather):
@@ -48,12 +50,17 @@ class Harvest(Gather):
         self._output = output
         self._suffix = suffix
         self._entered: Place | None = None
-        self._written = self._sure = 0
+        self._written = self._hoped = 0
 
     @property
     def row(self) -> int | None:
         """Of the source among the answers; None as long as there was no frame."""
         return self._entered.row if self._entered else None
+
+    @property
+    def place(self) -> Place | None:
+        """The source as the answers speak of it; None as long as there was no frame."""
+        return self._entered
 
     @property
     def _place(self) -> Place:
@@ -63,25 +70,27 @@ class Harvest(Gather):
     def begin(self, reader: FrameReader) -> None:
         """There is a frame to look at: the folder is made."""
         super().begin(reader)
+        if self._entered is not None:
+            return
         source, seen = self._source, self._scan
         entered = self._output.enter(self._content, source.path, source.name, self._asked, seen.row)
         naming = Naming(entered.name, self._suffix, seen.duration_seconds, seen.frame_count)
         self._entered = Place(source, entered.row, naming)
 
-    def batch(self, frames: tuple[Frame, ...], faces: Faces) -> None:
+    def batch(self, scanned: Scanned, faces: Faces) -> None:
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
         start = time.perf_counter()
-        planned, origin_of, sure = self._question.may_want(self._place, faces)
-        of_frame: dict[int, list[Planned]] = {}
-        for each in planned:
-            of_frame.setdefault(int(faces.frame[each.entry.row]), []).append(each)
-        for frame in frames:
-            for each, image in make(of_frame.get(frame.index, ()), frame.image):
-                self._output.write(each.entry.file, image, origin_of(each))
+        if scanned.extracts is None:
+            cut_out = len(
+                cut(self._question, self._place, scanned.frames, faces, self._output.write)
+            )
+        else:
+            self._output.adopt(dict(scanned.extracts))
+            cut_out = len(scanned.extracts)
         self._found += len(faces)
-        self._sure += sure
+        self._hoped += cut_out
         self.seconds += time.perf_counter() - start
-        self._step(frames[-1].index + 1, self._found, self._written + self._sure)
+        self._step(scanned.frames[-1].index + 1, self._found, self._written + self._hoped)
 
     def commit(self, segment: SegmentRow, faces: Faces) -> None:
         """Decides about a segment's tracks, keeps the extracts wanted, and drops the others."""
@@ -93,9 +102,38 @@ class Harvest(Gather):
         )
         self.frames_looked_at += segment.frames_looked_at
         self._written += rows.dropped.count(None)
-        self._sure = 0
+        self._hoped = 0
         self.seconds += time.perf_counter() - start
 
     def drop(self) -> None:
         """What came since the last commit is not to be kept."""
         self._output.drop()
+
+
+def cut(
+    question: Question,
+    place: Place,
+    frames: Sequence[Frame],
+    faces: Faces,
+    write: Callable[[str, Image, Origin], None],
+) -> list[str]:
+    """Cuts extracts that may be wanted out of some frames.
+
+    Args:
+        question: who is asked for.
+        place: the source.
+        frames: of a batch.
+        faces: theirs.
+        write: takes an extract: its name, the image, where it is from.
+
+    Returns:
+        the names.
+    """
+    planned, origin_of = question.may_want(place, faces)
+    of_frame: dict[int, list[Planned]] = {}
+    for each in planned:
+        of_frame.setdefault(int(faces.frame[each.entry.row]), []).append(each)
+    for frame in frames:
+        for each, image in make(of_frame.get(frame.index, ()), frame.image):
+            write(each.entry.file, image, origin_of(each))
+    return [each.entry.file for each in planned]

@@ -105,25 +105,20 @@ class Question:
 
     def may_want(
         self, place: Place, faces: Faces
-    ) -> tuple[list[Planned], Callable[[Planned], Origin], int]:
-        """Extracts that may be wanted once whole tracks are known.
+    ) -> tuple[list[Planned], Callable[[Planned], Origin]]:
+        """Extracts that may be wanted once whole tracks are known, and where each is from.
 
         Args:
             place: the faces' source.
             faces: of one batch.
-
-        Returns:
-            the extracts, where each is from, and how many faces are surely the person's so far.
         """
         alone = decide(faces.embedding, self._gallery, self._choice.tolerance, per_frame=True)
         near = alone.matched
         if not self._choice.per_frame and len(self._gallery):
             near = near | (alone.distance <= rescue_limit(self._choice.tolerance))
-        sharp = faces.sharpness >= self._blur_threshold
-        rows = np.flatnonzero(near & sharp).tolist()
+        rows = np.flatnonzero(near & (faces.sharpness >= self._blur_threshold)).tolist()
         planned, _ = self._extractor.plan(faces, rows, partial(place.name, faces))
-        origin_of = partial(self.origin, place, faces, alone.distance)
-        return planned, origin_of, int((alone.matched & sharp).sum())
+        return planned, partial(self.origin, place, faces, alone.distance)
 
     def origin(
         self, place: Place, faces: Faces, distance: NDArray[np.float32], planned: Planned

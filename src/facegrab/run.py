@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from facegrab.answering import Answering
 from facegrab.choice import Choice
+from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.harvest import Harvest
 from facegrab.question import Place, Question
@@ -31,6 +32,7 @@ class Run(Walk):
         output: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
+        orders: for the processes of ``jobs``; needed where that is more than one.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class Run(Walk):
         output: Output,
         watcher: Watcher,
         early: Early | None = None,
+        orders: Orders | None = None,
     ) -> None:
-        super().__init__(look, request_of(choice, settings), settings, output, watcher, early)
+        asked = request_of(choice, settings)
+        super().__init__(look, asked, settings, output, watcher, early, orders)
         self._output = output
         self._question = question
         self._answering = Answering(question, output, settings.device)

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
@@ -41,11 +42,14 @@ class Scanned:
         frames: in order.
         faces: of them all.
         signatures: of each frame, for the detection of shots.
+        extracts: names of extracts that were cut out already and where they lie; None if that is
+            still to be done.
     """
 
     frames: tuple[Frame, ...]
     faces: Faces
     signatures: tuple[Signature, ...] = ()
+    extracts: tuple[tuple[str, Path], ...] | None = None
 
 
 def scan(

@@ -24,6 +24,7 @@ RUN_OPTIONS = (
     "device",
     "precision",
     "threads",
+    "jobs",
     "models",
     "detector",
     "recogniser",

@@ -17,6 +17,7 @@ LICENCES = ("any", COMMERCIAL)
 
 BATCH_SIZE = (2, 128)
 THREADS = (0, 256)
+JOBS = (1, 64)
 SKIP_FRAMES = (0, 1000)
 EXTRACT_SIZE = (32, 1024)
 SCALE = (0.1, 1.0)
@@ -82,6 +83,8 @@ class ProcessSettings:
             ``"auto"``.
         threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
+        jobs: processes that each look through a segment of a video at a time, 1 to 64; more than
+            one pays on many cores.
         forget_others: keep no face of other people in the index once a source is done.
         full_scan: look at all of every frame. Else, of frames that follow closely on each other,
             only every fourth is looked at all over, and those between where faces were, unless
@@ -110,6 +113,7 @@ class ProcessSettings:
     licence: str = "any"
     full_scan: bool = False
     forget_others: bool = False
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)
@@ -123,6 +127,7 @@ class ProcessSettings:
         _check_choice("device", self.device, DEVICES)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_whole("threads", self.threads, THREADS)
+        _check_whole("jobs", self.jobs, JOBS)
         _check_choice("licence", self.licence, LICENCES)
         if isinstance(self.align, str) or not self.align:
             raise SettingError(f"align is a tuple of alignments, not {self.align!r}")

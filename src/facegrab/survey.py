@@ -12,9 +12,10 @@ from facegrab.errors import MediaError, StoreError
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.people.link import Linker
+from facegrab.question import Place
 from facegrab.scan import Scanned
 from facegrab.store.index import Index, Request, Seen, SegmentRow
-from facegrab.types import Faces, Frame, Segment
+from facegrab.types import Faces, Segment
 
 
 class Begins(Protocol):
@@ -74,12 +75,20 @@ class Gather:
         return self._store.index.scan(self._scan.row)
 
     @property
+    def place(self) -> Place | None:
+        """The source as the answers speak of it; None where nothing is asked."""
+        return None
+
+    @property
     def _scan(self) -> Seen:
         assert self._begun is not None
         return self._begun
 
     def begin(self, reader: FrameReader) -> None:
-        """There is a frame to look at: not before that is anything made on disk."""
+        """There is a frame to look at: not before that is anything made on disk.
+
+        Called once more, it takes another reader of the same source.
+        """
         self._reader = reader
         self._store.hold()
         if self._begun is None:
@@ -93,10 +102,15 @@ class Gather:
                 frame_count=reader.frame_count,
             )
 
-    def batch(self, frames: tuple[Frame, ...], faces: Faces) -> None:
-        """Faces of some frames, which are gone afterwards."""
+    def batch(self, scanned: Scanned, faces: Faces) -> None:
+        """Faces of some frames, which are gone afterwards.
+
+        Args:
+            scanned: the frames.
+            faces: theirs, with shots and tracks.
+        """
         self._found += len(faces)
-        self._step(frames[-1].index + 1, self._found, 0)
+        self._step(scanned.frames[-1].index + 1, self._found, 0)
 
     def commit(self, segment: SegmentRow, faces: Faces) -> None:
         """A segment is done, and these are all of its faces."""
@@ -215,7 +229,7 @@ class Survey:
         faces = self._linker(scanned.frames, scanned.faces, scanned.signatures)
         self._faces.append(faces)
         self._looked_at += len(scanned.frames)
-        self._gather.batch(scanned.frames, faces)
+        self._gather.batch(scanned, faces)
 
     def _commit(self, following: Segment | None, *, whole: bool = True) -> None:
         assert self._segment is not None

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Protocol
 
+from facegrab.crew import Crew, Orders, Part, Relay, Task, result
 from facegrab.early import Early
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.content import content_key
+from facegrab.media.plan import plan
 from facegrab.media.source import Source, is_pattern
 from facegrab.people.link import Linker, frames_needed
-from facegrab.scan import scan_as
+from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings
 from facegrab.store.index import Request, Seen
 from facegrab.summary import Plan, Summary, Watcher
@@ -47,6 +52,10 @@ class Store(Begins, Protocol):
         """Writes what is there for people."""
 
 
+MOST_ON_THE_WAY = 64
+"""Sources begun at a time, by the processes of ``jobs``: short ones shall not be waited for."""
+
+
 class _NotReadError(Exception):
     """A source cannot be read; others may."""
 
@@ -62,18 +71,24 @@ class Visit:
     Attributes:
         source: which.
         content: what it is known by.
+        stack: closes what is open.
         seen: what the index says of it, if anything.
         start: where reading goes on; None for the beginning.
         reader: of what is not known; None if all is.
         frames: of the reader.
+        gather: takes what is seen.
+        parts: segments that others look through, and what comes of it.
     """
 
     source: Source
     content: str
+    stack: ExitStack
     seen: Seen | None
     start: Segment | None = None
     reader: FrameReader | None = None
     frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
+    gather: Gather | None = None
+    parts: list[tuple[Segment, Future[Part]]] = field(default_factory=list)
 
     @property
     def done(self) -> Seen:
@@ -92,6 +107,7 @@ class Walk:
         store: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
+        orders: for the processes of ``jobs``; needed where that is more than one.
     """
 
     def __init__(
@@ -102,7 +118,10 @@ class Walk:
         store: Store,
         watcher: Watcher,
         early: Early | None = None,
+        orders: Orders | None = None,
     ) -> None:
+        self._orders = orders if settings.jobs > 1 else None
+        self._crew: Crew | None = None
         self._early = early
         self._open_look = look
         self._look: Look | None = None
@@ -112,6 +131,7 @@ class Walk:
         self._watcher = watcher
         self._summary = Summary()
         self._done: dict[str, Path] = {}
+        self._last_error: Exception | None = None
 
     def over(self, sources: Sequence[Source]) -> Summary:
         """Does all sources, in order.
@@ -141,19 +161,39 @@ class Walk:
 
     def _visit_all(self, sources: Sequence[Source]) -> None:
         """Does all sources; what cannot be read is noted, unless it is all that there is."""
-        last: Exception | None = None
-        for source in sources:
-            try:
-                with ExitStack() as stack:
-                    visit = self._prepared(source, stack)
-                    if visit:
-                        self._finish(visit)
-            except _NotReadError as error:
-                last = error.why
-                self._summary.failed.append((source.path, str(last)))
-        if last is not None and len(self._summary.failed) == len(sources):
+        on_the_way: deque[Visit] = deque()
+        with ExitStack() as stack:
+            if self._orders:
+                self._crew = stack.enter_context(Crew(self._settings.jobs, self._orders))
+            for source in sources:
+                with self._noting(source):
+                    visit = self._prepared(source, stack.enter_context(ExitStack()))
+                    on_the_way += [visit] if visit else []
+                while on_the_way and not self._has_room(len(on_the_way)):
+                    self._finish_first(on_the_way)
+            while on_the_way:
+                self._finish_first(on_the_way)
+        if self._last_error and len(self._summary.failed) == len(sources):
             self._summary.failed.pop()  # it is told by the error
-            raise last
+            raise self._last_error
+
+    def _has_room(self, on_the_way: int) -> bool:
+        """Whether another source may be begun before those on their way are done."""
+        return self._crew is not None and not self._crew.is_busy and on_the_way < MOST_ON_THE_WAY
+
+    def _finish_first(self, on_the_way: deque[Visit]) -> None:
+        visit = on_the_way.popleft()
+        with self._noting(visit.source), visit.stack:
+            self._finish(visit)
+
+    @contextmanager
+    def _noting(self, source: Source) -> Iterator[None]:
+        """A source that cannot be read is noted; others may be read."""
+        try:
+            yield
+        except _NotReadError as error:
+            self._last_error = error.why
+            self._summary.failed.append((source.path, str(error.why)))
 
     def _write_table(self) -> None:
         """A table that cannot be replaced, open in a spreadsheet say, does not spoil the run."""
@@ -178,14 +218,32 @@ class Walk:
                 return None
             seen = self._known(content)
             if seen is not None and seen.complete:
-                return Visit(source, content, seen)
+                return Visit(source, content, stack, seen)
             start = self._start_of(content, seen)
             reader, frames = self._open(source, start, stack)
+            planned = self._planned(source, start) if self._crew else None
         # Only here: an output that may not be written is no matter of a source.
         except (MediaError, MissingError, AccessError) as error:
             raise _NotReadError(error) from error
-        # Once more, less what was forgotten.
-        return Visit(source, content, self._known(content), start, reader, frames)
+        # Known once more, less what was forgotten.
+        visit = Visit(source, content, stack, self._known(content), start, reader, frames)
+        visit.gather = self._gather(visit)
+        self._done[content] = source.path
+        if self._crew and planned:
+            visit.gather.begin(reader)
+            reader.close()
+            visit.reader = Relay(reader, planned[0])
+            place = visit.gather.place
+            visit.parts = [(each, self._crew.see(Task(source, each, place))) for each in planned]
+        return visit
+
+    def _planned(self, source: Source, start: Segment | None) -> tuple[Segment, ...] | None:
+        """The segments that are left, where they are known without looking."""
+        planned = plan(source, self._settings.skip_frames + 1)
+        if planned is None or start is None:
+            return planned
+        left = tuple(each for each in planned if each.number >= start.number)
+        return left if left and left[0] == start else None
 
     def _finish(self, visit: Visit) -> None:
         """Looks at what is not known, and answers.
@@ -200,6 +258,7 @@ class Walk:
                 visit.seen = self._survey(visit, visit.reader)
                 self._answer(visit)
         except (MediaError, MissingError) as error:
+            self._done.pop(visit.content, None)
             raise _NotReadError(error) from error
         self._done[visit.content] = visit.source.path
 
@@ -246,13 +305,12 @@ class Walk:
         self._summary.computed = look.eyes.computed
         known = seen.frames_looked_at if seen else 0
         self._watcher.begin(self._plan(source, reader, look))
-        gather = self._gather(visit)
+        assert visit.gather is not None
+        gather = visit.gather
         gather.computed = look.eyes.computed
         linker = self._linker(source, seen, look)
-        frame_bytes = None if source.images else reader.frame_bytes
         try:
-            batches = scan_as(visit.frames, look, self._settings, frame_bytes)
-            with closing(batches):
+            with closing(self._batches(visit, reader, look)) as batches:
                 Survey(reader, linker, gather).over(batches)
             return gather.seen
         except BaseException:
@@ -270,6 +328,36 @@ class Walk:
                 line if str(source.path) in line else f"{source.path}: {line}"
                 for line in reader.warnings
             ]
+
+    def _batches(
+        self, visit: Visit, reader: FrameReader, look: Look
+    ) -> Generator[Scanned, None, None]:
+        """Frames and their faces, looked at here or by the crew."""
+        if isinstance(reader, Relay):
+            return self._relayed(visit, reader, look)
+        frame_bytes = None if visit.source.images else reader.frame_bytes
+        return scan_as(visit.frames, look, self._settings, frame_bytes)
+
+    def _relayed(self, visit: Visit, relay: Relay, look: Look) -> Generator[Scanned, None, None]:
+        """What the crew sees, in order. From a segment on that holds damage it is seen here.
+
+        Damage may throw the frames' numbers off, and then only whoever has read all that is before
+        knows them.
+        """
+        for (segment, future), after in zip_longest(visit.parts, visit.parts[1:]):
+            part = result(future)
+            following = after[0] if after else None
+            if part.frames_damaged > segment.frames_damaged or part.following != following:
+                every, device = self._settings.skip_frames + 1, self._settings.device
+                reader = open_source(visit.source, every, device, segment)
+                relay.go_on(visit.stack.enter_context(reader))
+                visit.frames = self._timed_decode(reader)
+                yield from self._batches(visit, reader, look)
+                return
+            relay.take(part)
+            for stage, seconds in part.seconds.items():
+                self._summary.add_seconds(stage, seconds)
+            yield from part.batches
 
     def _linker(self, source: Source, seen: Seen | None, look: Look) -> Linker:
         """Joins faces to tracks, on from where the last segment ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +49,7 @@ class Album:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
-        self._handed_over: set[str] = set()
+        self._handed_over: dict[str, Path] = {}
 
     def __enter__(self) -> Album:
         return self
@@ -85,7 +85,7 @@ class Album:
         if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
             self.flush()
         self._waiting_bytes += image.nbytes
-        self._handed_over.add(name)
+        self._handed_over[name] = part_of(self._folder / name)
         self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
     def flush(self) -> None:
@@ -107,14 +107,30 @@ class Album:
         """
         self.flush()
         kept = sorted(names)
-        for each in [self._pool.submit(_last, self._part(name)) for name in kept]:
+        for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
             each.result()
         for name in kept:
             with writing(self._folder / name):
-                self._part(name).replace(self._folder / name)
-            self._handed_over.discard(name)
+                self._handed_over[name].replace(self._folder / name)
+            del self._handed_over[name]
         for folder in sorted({(self._folder / name).parent for name in kept}):
             _folder_last(folder)
+
+    def leave(self, names: Iterable[str]) -> dict[str, Path]:
+        """Leaves images that were handed over to another process's album, which adopts them.
+
+        Returns:
+            where each lies.
+
+        Raises:
+            OutputError, AccessError: one could not be written.
+        """
+        self.flush()
+        return {name: self._handed_over.pop(name) for name in names}
+
+    def adopt(self, left: Mapping[str, Path]) -> None:
+        """Takes images that another process's album left in the same folder."""
+        self._handed_over.update(left)
 
     def has(self, name: str) -> bool:
         """Whether an image was handed over and is neither kept nor dropped."""
@@ -123,9 +139,9 @@ class Album:
     def drop(self) -> None:
         """Removes what was handed over and not kept."""
         self._settle()
-        for name in self._handed_over:
+        for part in self._handed_over.values():
             with suppress(OSError):
-                self._part(name).unlink()
+                part.unlink()
         self._handed_over.clear()
 
     def discard(self, names: Iterable[str]) -> None:
@@ -145,9 +161,6 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _part(self, name: str) -> Path:
-        return part_of(self._folder / name)
-
     def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
         suffix = Path(name).suffix
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -159,7 +172,7 @@ class Album:
         if path.parent != self._folder:
             make_folder(path.parent)
         with writing(path):
-            self._part(name).write_bytes(content)
+            part_of(path).write_bytes(content)
 
 
 def _last(path: Path) -> None:

@@ -141,6 +141,10 @@ class Output:
         """Whether an extract was handed over and is neither kept nor dropped."""
         return self._open()[1].has(name)
 
+    def adopt(self, left: Mapping[str, Path]) -> None:
+        """Takes extracts that another process left in the folder, see Album.adopt."""
+        self._open()[1].adopt(left)
+
     def write(self, name: str, image: Image, origin: Origin) -> None:
         """Hands over an extract, which is kept or dropped by the next commit.
 
