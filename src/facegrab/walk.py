@@ -48,6 +48,9 @@ class Store(Begins, Protocol):
     def forget_from(self, scan: int, content: str, number: int, first_frame: int) -> None:
         """Forgets the part of a segment."""
 
+    def sweep(self) -> None:
+        """Removes what processes that are gone have left."""
+
     def write_table(self) -> None:
         """Writes what is there for people."""
 
@@ -142,7 +145,11 @@ class Walk:
         """
         start = time.perf_counter()
         try:
-            self._visit_all(sources)
+            try:
+                self._visit_all(sources)
+            finally:
+                if self._orders:  # what was looked at in vain
+                    self._store.sweep()
         except KeyboardInterrupt:
             self._summary.interrupted = True
         except (FaceGrabError, MemoryError):

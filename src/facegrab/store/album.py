@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -18,6 +19,9 @@ JPEG_QUALITY = 95
 THREADS = 2
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
+
+_OF_ANY_PROCESS = re.compile(r"\..+\.(jpg|png|csv)\.\d+" + re.escape(PART))
+"""The temporary names of ``part_of``, of any process."""
 
 _PARAMETERS = {
     ".jpg": [
@@ -67,8 +71,9 @@ class Album:
         """Removes what a run that died left under temporary names; nobody else may be writing."""
         for pattern in (f".*{PART}", f"*/.*{PART}"):
             for path in self._folder.glob(pattern):
-                with suppress(OSError):
-                    path.unlink()
+                if _OF_ANY_PROCESS.fullmatch(path.name):
+                    with suppress(OSError):
+                        path.unlink()
 
     def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
         """Hands over an image.

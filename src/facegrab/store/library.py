@@ -77,6 +77,9 @@ class Library:
         with self.index.database.transaction():
             self.index.remove_segment(scan, number, first_frame)
 
+    def sweep(self) -> None:
+        """There is nothing."""
+
     def write_table(self) -> None:
         """There is none."""
 

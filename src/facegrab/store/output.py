@@ -224,6 +224,11 @@ class Output:
         if self._opened is not None:
             self._opened[1].drop()
 
+    def sweep(self) -> None:
+        """Removes what processes that are gone have left, see Album.sweep."""
+        if self._opened is not None:
+            self._opened[1].sweep()
+
     def write_table(self) -> None:
         """Writes the table for people, if there is anything to tell."""
         if self._opened is not None:
