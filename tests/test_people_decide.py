@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facegrab.models.details import EMBEDDING_LENGTH
-from facegrab.people.decide import NEAREST, decide
+from facegrab.people.decide import NEAREST, Decisions, decide, rescue_limit
 from facegrab.people.gallery import Gallery, distances
-from facegrab.types import FloatArray
+from facegrab.types import FloatArray, IntArray
 
 
 def gallery_of(embedding: FloatArray) -> Gallery:
@@ -82,3 +82,113 @@ def test_references_that_are_far_do_not_keep_the_person_out() -> None:
 def test_distances_of_equal_vectors_are_zero_and_never_nan() -> None:
     vectors = random_vectors(9, 3)
     assert np.diag(distances(vectors, vectors)) == pytest.approx(np.zeros(9), abs=1e-3)
+
+
+def decided(
+    places: list[float],
+    tracks: list[int],
+    *,
+    frames: list[int] | None = None,
+    tolerance: float = 0.6,
+    per_frame: bool = False,
+) -> Decisions:
+    """Faces at known distances from one reference, in tracks."""
+    return decide(
+        along_the_axis(*places),
+        gallery_of(along_the_axis(0.0)),
+        tolerance,
+        track=np.array(tracks, np.int64),
+        frame=np.array(frames or range(len(places)), np.int64),
+        per_frame=per_frame,
+    )
+
+
+def test_a_face_that_misses_the_tolerance_is_kept_and_marked_for_its_tracks_sake() -> None:
+    decisions = decided([0.5, 0.55, 0.65, 0.5], [4, 4, 4, 4])
+    assert decisions.matched.tolist() == [True] * 4
+    assert decisions.by_track.tolist() == [False, False, True, False]
+    assert decisions.track_distance == pytest.approx(0.525)
+    assert decisions.distance[2] == pytest.approx(0.65)
+
+
+def test_a_fluke_is_refused_by_its_track() -> None:
+    decisions = decided([0.7, 0.75, 0.58, 0.72], [0, 0, 0, 0])
+    assert not decisions.matched.any()
+    assert decisions.refused.tolist() == [False, False, True, False]
+
+
+def test_per_frame_is_the_decision_without_tracks() -> None:
+    places = [0.5, 0.55, 0.65, 0.5, 0.7, 0.75, 0.58, 0.72]
+    tracks = [0] * 4 + [1] * 4
+    alone = decide(along_the_axis(*places), gallery_of(along_the_axis(0.0)), 0.6)
+    for each in (decided(places, tracks, per_frame=True), alone):
+        assert each.matched.tolist() == [place <= 0.6 for place in places]
+        assert not each.by_track.any()
+        assert not each.refused.any()
+        assert each.track_distance.tolist() == each.distance.tolist()
+
+
+def test_a_track_of_one_face_decides_as_the_face_alone() -> None:
+    decisions = decided([0.5, 0.65], [0, 1])
+    assert decisions.matched.tolist() == [True, False]
+
+
+def test_nobody_is_rescued_from_beyond_the_limit() -> None:
+    limit = rescue_limit(0.6)
+    decisions = decided([0.5, 0.5, 0.5, limit + 0.01, 0.5, 0.5, limit - 0.01], [0] * 7)
+    assert decisions.matched.tolist() == [True, True, True, False, True, True, True]
+
+
+def test_a_track_of_two_people_is_parted() -> None:
+    """Eight faces of the person, eight of another: neither lifts the other."""
+    decisions = decided([0.4] * 8 + [1.3] * 8 + [0.45] * 8, [3] * 24)
+    assert decisions.matched.tolist() == [True] * 8 + [False] * 8 + [True] * 8
+    assert decisions.track_distance[:8] == pytest.approx(0.4)
+    assert decisions.track_distance[8:16] == pytest.approx(1.3)
+
+
+def test_no_reference_matches_every_face_of_every_track() -> None:
+    decisions = decide(
+        random_vectors(4, 1),
+        Gallery.empty(HUE),
+        0.1,
+        track=np.zeros(4, np.int64),
+        frame=np.arange(4, dtype=np.int64),
+    )
+    assert decisions.matched.all()
+    assert not decisions.by_track.any()
+
+
+@given(st.integers(0, 60), st.integers(0, 999))
+def test_the_order_of_the_rows_does_not_matter(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    embedding = along_the_axis(*random.uniform(0.3, 0.9, count))
+    track, frame = random.integers(0, 9, count), np.arange(count)
+    sharpness, size_px = random.uniform(1, 900, (2, count)).astype(np.float32)
+    order = random.permutation(count)
+
+    def of(rows: IntArray) -> Decisions:
+        return decide(
+            embedding[rows],
+            gallery_of(along_the_axis(0.0)),
+            0.6,
+            track=track[rows],
+            frame=frame[rows],
+            sharpness=sharpness[rows],
+            size_px=size_px[rows],
+        )
+
+    before, after = of(np.arange(count)), of(order)
+    assert after.matched.tolist() == before.matched[order].tolist()
+    assert after.track_distance.tolist() == before.track_distance[order].tolist()
+
+
+@given(st.integers(1, 60), st.integers(0, 999))
+def test_every_face_is_accounted_for(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    places = random.uniform(0.3, 1.0, count).tolist()
+    decisions = decided(places, random.integers(0, 6, count).tolist())
+    alone = decisions.distance <= np.float32(0.6)
+    assert (decisions.by_track == (decisions.matched & ~alone)).all()
+    assert (decisions.refused == (alone & ~decisions.matched)).all()
+    assert (decisions.distance[decisions.matched] <= rescue_limit(0.6)).all()
