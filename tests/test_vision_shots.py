@@ -44,8 +44,9 @@ def test_every_other_place_is_a_cut() -> None:
     assert cuts(images) == [5, 10, 11]
 
 
-def test_a_folder_of_unrelated_pictures_is_all_cuts() -> None:
-    assert cuts([place(seed) for seed in range(12)]) == list(range(1, 12))
+def test_the_same_cut_in_the_dark_is_a_cut() -> None:
+    images = [place(1)] * 5 + [place(2)] * 5
+    assert cuts([(image * 0.15).astype(np.uint8) for image in images]) == [5]
 
 
 def test_a_camera_that_pans_and_people_who_walk_are_no_cuts() -> None:
