@@ -26,8 +26,10 @@ from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
 from bench.precision import precision
+from bench.shots import shots
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
+from bench.tracks import tracks
 from bench.verification import verification
 from bench.whole import every_frame, whole_run
 from facegrab.errors import FaceGrabError
@@ -46,6 +48,8 @@ MEASURES: dict[str, Measure] = {
     "precision": precision,
     "hamilton": hamilton,
     "crowd": crowd_found,
+    "shots": shots,
+    "tracks": tracks,
     "whole": whole_run,
     "every-frame": every_frame,
     "4k": fourk,

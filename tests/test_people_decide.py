@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fakes import HUE
@@ -107,7 +109,7 @@ def test_a_face_that_misses_the_tolerance_is_kept_and_marked_for_its_tracks_sake
     decisions = decided([0.5, 0.55, 0.65, 0.5], [4, 4, 4, 4])
     assert decisions.matched.tolist() == [True] * 4
     assert decisions.by_track.tolist() == [False, False, True, False]
-    assert decisions.track_distance == pytest.approx(0.525)
+    assert decisions.track_distance == pytest.approx(0.5)
     assert decisions.distance[2] == pytest.approx(0.65)
 
 
@@ -147,6 +149,76 @@ def test_a_track_of_two_people_is_parted() -> None:
     assert decisions.track_distance[8:16] == pytest.approx(1.3)
 
 
+def test_a_stranger_among_the_faces_of_a_track_is_not_rescued() -> None:
+    """As near to the reference as others that are, but unlike the rest of the track."""
+    faces = along_the_axis(*[0.5] * 9)
+    faces[4] = 0
+    faces[4, 1] = 0.65
+    decisions = decide(
+        faces,
+        gallery_of(along_the_axis(0.0)),
+        0.6,
+        track=np.zeros(9, np.int64),
+        frame=np.arange(9, dtype=np.int64),
+    )
+    assert decisions.matched.tolist() == [True] * 4 + [False] + [True] * 4
+
+
+def test_one_odd_picture_at_the_end_of_a_track_parts_nothing() -> None:
+    faces = along_the_axis(*[0.3] * 9)
+    faces[8] = 0
+    faces[8, 1] = 0.59
+    decisions = decide(
+        faces,
+        gallery_of(along_the_axis(0.0)),
+        0.6,
+        track=np.zeros(9, np.int64),
+        frame=np.arange(9, dtype=np.int64),
+    )
+    assert decisions.track_distance == pytest.approx(0.3)
+
+
+def test_a_long_track_has_to_be_a_little_nearer_than_a_single_face() -> None:
+    decisions = decided([0.58] * 12 + [0.58] + [0.52] * 12, [0] * 12 + [1] + [2] * 12)
+    assert decisions.matched.tolist() == [False] * 12 + [True] * 13
+
+
+def test_a_strict_tolerance_parts_no_track_of_one_person() -> None:
+    """How far the faces of one person are from each other does not depend on who is asked for."""
+    decisions = decided([0.1] * 6 + [0.25] * 6, [0] * 12, tolerance=0.2)
+    assert decisions.track_distance == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("other", [0.2, 1.2])
+def test_by_cosine_too(other: float) -> None:
+    """Six faces straight ahead and six at a cosine distance: parted if that is another person."""
+    angle = np.arccos(1 - other)
+    faces = np.zeros((12, EMBEDDING_LENGTH), np.float32)
+    faces[:6, 0] = 2.0
+    faces[6:, :2] = 3.0 * np.array([np.cos(angle), np.sin(angle)])
+    gallery = replace(gallery_of(along_the_axis(1.0)), metric="cosine")
+    decisions = decide(
+        faces,
+        gallery,
+        0.68,
+        track=np.zeros(12, np.int64),
+        frame=np.arange(12, dtype=np.int64),
+    )
+    assert decisions.distance[-1] == pytest.approx(other, abs=1e-5)
+    assert decisions.matched.tolist() == [True] * 6 + [other < 0.68] * 6
+    assert decisions.track_distance[-1] == pytest.approx(other if other > 0.68 else 0, abs=1e-5)
+
+
+def test_tracks_need_their_frames() -> None:
+    with pytest.raises(ValueError, match="frames"):
+        decide(
+            random_vectors(2, 1),
+            gallery_of(random_vectors(1, 2)),
+            0.6,
+            track=np.zeros(2, np.int64),
+        )
+
+
 def test_no_reference_matches_every_face_of_every_track() -> None:
     decisions = decide(
         random_vectors(4, 1),
@@ -164,7 +236,6 @@ def test_the_order_of_the_rows_does_not_matter(count: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     embedding = along_the_axis(*random.uniform(0.3, 0.9, count))
     track, frame = random.integers(0, 9, count), np.arange(count)
-    sharpness, size_px = random.uniform(1, 900, (2, count)).astype(np.float32)
     order = random.permutation(count)
 
     def of(rows: IntArray) -> Decisions:
@@ -174,8 +245,6 @@ def test_the_order_of_the_rows_does_not_matter(count: int, seed: int) -> None:
             0.6,
             track=track[rows],
             frame=frame[rows],
-            sharpness=sharpness[rows],
-            size_px=size_px[rows],
         )
 
     before, after = of(np.arange(count)), of(order)

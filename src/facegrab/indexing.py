@@ -185,7 +185,6 @@ def forget_others(path: Path, galleries: Sequence[Gallery], tolerance: float) ->
             for gallery in galleries:
                 kept |= decide(
                     faces.embedding, gallery, tolerance, track=faces.track, frame=faces.frame,
-                    sharpness=faces.sharpness, size_px=faces.size_px,
                 ).matched  # fmt: skip
             others = faces.select(~kept)
             with database.transaction():

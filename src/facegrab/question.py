@@ -79,8 +79,6 @@ class Question:
             self._choice.tolerance,
             track=faces.track,
             frame=faces.frame,
-            sharpness=faces.sharpness,
-            size_px=faces.size_px,
             per_frame=self._choice.per_frame,
         )
         sharp = faces.sharpness >= self._blur_threshold

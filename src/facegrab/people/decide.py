@@ -21,9 +21,30 @@ and 0 %, the mean of the nearest three 100 % and .05 %; with 1 reference it is 9
 more references find more without letting more strangers in.
 """
 _BLOCK = 1 << 13
-"""Rows in one go, which bounds the memory."""
-RESCUED = 1.35
-"""Tolerances that a face may be from the references, at most, to be kept for its track's sake."""
+"""Rows in one go: their distances stay in the processor's cache."""
+PART = 3
+"""A track's distance is the mean over its nearest third, at least one: the faces that are turned to
+the camera and sharp. Those that are not lie far from every reference and say little.
+
+Measured on the company (bench: tracks), 15 people in 98 tracks, each looked for with 1 or 3
+references, by dlib's recogniser and MobileFaceNet, in every frame and every 7th. With the tolerance
+that suits each best, the faces of the right tracks are told from others with F1 .94 to .99 by the
+nearest third, .93 to .99 by the mean embedding, .92 to .97 by the median. Weighting by sharpness
+and size gains nothing: it moves F1 by .005 either way.
+"""
+MANY = 0.88
+"""Tolerances that the distance of a long track may be; of one of n faces, MANY + (1 - MANY) / n.
+
+The nearest third of many is nearer than one, also of strangers. A single face is as good as ever.
+Measured likewise, one reference, dlib's recogniser at .6: with .88, 96 % of the person's faces are
+kept, where each for itself 92 % are, and 81 % of what is kept is the person's, in the place of
+65 %; with .84 it is 95 and 89 %, with .92 97 and 76 %. The singer of the hamilton clip, on a stage
+and 40 px large, is at .87.
+"""
+RESCUED = 1.25
+"""Tolerances that a face may be from the references, at most, to be kept for its track's sake. Most
+strangers are farther, so that nothing is prepared for them; 1.15 finds 1 % less, 1.35 and 1.5 up to
+.7 % more with MobileFaceNet and nothing with dlib's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,21 +121,28 @@ def decide(
     *,
     track: IntArray | None = None,
     frame: IntArray | None = None,
-    sharpness: FloatArray | None = None,
-    size_px: FloatArray | None = None,
     per_frame: bool = False,
 ) -> Decisions:
     """Compares faces with references, and lets the faces of a track decide together.
+
+    Identity belongs to a track: all its faces are the person's, or none. Where its embeddings go
+    over from one person to another it is parted first, and each piece is for itself (``pieces``). A
+    piece's distance is the mean over its nearest third (PART); the piece is the person asked for
+    if that is at most the tolerance, a little less for long ones (MANY). Of its faces those are
+    matched that are within the tolerance, and those that miss it by little (RESCUED) and look like
+    the rest of the piece (``pieces.FITTING``). The order of the rows does not matter.
 
     Args:
         embedding: float32 (N, D), of the gallery's recogniser.
         gallery: the references; an empty one matches every face.
         tolerance: the largest distance of the same person.
-        track: int64 (N,), the faces' tracks; without it, each face decides for itself.
+        track: int64 (N,), the faces' tracks, of one source; without it, each face decides for
+            itself.
         frame: int64 (N,), the faces' frames; needed with track.
-        sharpness: float32 (N,), of the faces; unknown is all alike.
-        size_px: float32 (N,), of the faces; unknown is all alike.
         per_frame: each face decides for itself all the same.
+
+    Raises:
+        ValueError: there are tracks and no frames.
     """
     count = len(embedding)
     no, yes = np.zeros(count, np.bool_), np.ones(count, np.bool_)
@@ -129,18 +157,15 @@ def decide(
         return Decisions(distance, within, alone, no, no, distance)
     if frame is None:
         raise ValueError("tracks without their frames")
-    pieces = Pieces.of(embedding, track, frame, alone, gallery.metric, tolerance)
-    weight = _weight(count, sharpness, size_px)
+    pieces = Pieces.of(embedding, track, frame, alone, gallery.metric)
+    pooled = pieces.nearest_mean(distance, PART)
+    accepted = pooled <= tolerance * (MANY + (1 - MANY) / np.maximum(pieces.lengths, 1))
     piece = pieces.of_row
-    pooled = pieces.median(distance, weight)[piece]
-    matched = (pooled <= tolerance) & (distance <= rescue_limit(tolerance))
+    matched = accepted[piece] & (distance <= rescue_limit(tolerance))
     strange = np.flatnonzero(matched & ~alone)
     if len(strange):
-        means = pieces.means(embedding, weight)
-        apart = row_distances(embedding[strange], means[piece[strange]], gallery.metric)
-        matched[strange] = apart <= FITTING * tolerance
-    return Decisions(distance, within, matched, matched & ~alone, alone & ~matched, pooled)
-
-
-def _weight(count: int, sharpness: FloatArray | None, size_px: FloatArray | None) -> FloatArray:
-    return np.ones(count, np.float32)
+        which, of_strange = np.unique(piece[strange], return_inverse=True)
+        means = pieces.means(embedding, which)[of_strange]
+        apart = row_distances(embedding[strange], means, gallery.metric)
+        matched[strange] = apart <= FITTING[gallery.metric]
+    return Decisions(distance, within, matched, matched & ~alone, alone & ~matched, pooled[piece])

@@ -15,10 +15,17 @@ WINDOW = 5
 """Faces before and behind a place that say whether the person changes there."""
 FEWEST = 2
 """Faces that a piece has at least, unless the track has fewer: one alone may be an odd picture."""
-CHANGED = 1.05
-"""Tolerances between the mean embeddings before and behind a place where the person changes."""
-FITTING = 1.0
-"""Tolerances that a face may be from the mean embedding of its piece, to count as of its person."""
+CHANGED: dict[Metric, float] = {"euclidean": 0.51, "cosine": 0.58}
+"""Distance between the mean embeddings before and behind a place where the person changes.
+
+Whatever the user's tolerance: it is about the people in the picture, not about the one asked for.
+Measured on tracks of the company (bench: tracks), .85 of the tolerances of dlib's recogniser and of
+MobileFaceNet: of 320 pairs of tracks of two people, of 2 to 20 faces each, joined into one, 98 to
+99 % are parted where they are joined; of the tracks of one person 2 to 8 % are parted too, where
+the face is blurred for a while. At .95 of the tolerances it is 91 to 96 % and 0 to 4 %.
+"""
+FITTING: dict[Metric, float] = {"euclidean": 0.6, "cosine": 0.68}
+"""Distance that a face may have from the mean embedding of its piece, to be rescued by it."""
 _BLOCK = 1 << 15
 """Rows in one go, which bounds the memory to some tens of megabytes."""
 
@@ -45,7 +52,6 @@ class Pieces:
         frame: IntArray,
         doubtful: Bools,
         metric: Metric,
-        tolerance: float,
     ) -> Pieces:
         """Parts the tracks that have a doubtful face wherever their embeddings change for good.
 
@@ -55,7 +61,6 @@ class Pieces:
             frame: int64 (N,).
             doubtful: bool (N,), faces whose tracks are worth the trouble.
             metric: of the embeddings.
-            tolerance: the largest distance of the same person.
         """
         order = np.lexsort((frame, track))
         begins = np.diff(track[order], prepend=track[order[:1]] - 1) != 0
@@ -65,7 +70,7 @@ class Pieces:
             parted = np.logical_or.reduceat(doubtful[order], starts) & (lengths >= 2 * FEWEST)
             for tracks in _blocks(np.flatnonzero(parted), lengths):
                 places = _spans(starts[tracks], lengths[tracks])
-                changed = _changes(embedding[order[places]], lengths[tracks], metric, tolerance)
+                changed = _changes(embedding[order[places]], lengths[tracks], metric)
                 begins[places[changed]] = True
         return cls(order, np.flatnonzero(begins))
 
@@ -84,32 +89,33 @@ class Pieces:
         piece[self.order] = np.repeat(np.arange(len(self)), self.lengths)
         return piece
 
-    def median(self, values: FloatArray, weight: FloatArray) -> FloatArray:
-        """The weighted median of each piece, float32 (P,): half of the weight lies on each side.
+    def nearest_mean(self, values: FloatArray, part: int) -> FloatArray:
+        """The mean of each piece's smallest values, one in so many, at least one: float32 (P,).
 
         Args:
             values: float32 (N,).
-            weight: float32 (N,), above 0.
+            part: 3 is the smallest third.
         """
-        piece = np.repeat(np.arange(len(self)), self.lengths)
-        order = self.order[np.lexsort((values[self.order], piece))]
-        sums = np.cumsum(weight[order], dtype=np.float64)
-        before = np.concatenate([[0.0], sums])[self.starts]
-        half = before + (sums[self.starts + self.lengths - 1] - before) / 2
-        low = np.searchsorted(sums, half * (1 - 1e-9), side="left")
-        high = np.searchsorted(sums, half * (1 + 1e-9), side="right")
-        last = self.starts + self.lengths - 1
-        both = values[order[np.minimum(low, last)]] + values[order[np.minimum(high, last)]]
-        return np.asarray(both / 2, np.float32)
-
-    def means(self, embedding: FloatArray, weight: FloatArray) -> FloatArray:
-        """The weighted mean embeddings, float32 (P, D)."""
         if not len(self):
-            return embedding[:0]
-        rows = embedding[self.order] * weight[self.order, None]
-        sums = np.add.reduceat(rows, self.starts, axis=0)
-        weights = np.add.reduceat(weight[self.order], self.starts)
-        return np.asarray(sums / weights[:, None], np.float32)
+            return np.empty(0, np.float32)
+        piece = np.repeat(np.arange(len(self)), self.lengths)
+        ascending = values[self.order[np.lexsort((values[self.order], piece))]]
+        count = -(-self.lengths // part)
+        nearest = ascending[_spans(self.starts, count)].astype(np.float64)
+        sums = np.add.reduceat(nearest, np.cumsum(count) - count)
+        return np.asarray(sums / count, np.float32)
+
+    def means(self, embedding: FloatArray, which: IntArray) -> FloatArray:
+        """The mean embeddings of some pieces, float32 (W, D).
+
+        Args:
+            embedding: float32 (N, D).
+            which: int64 (W,), at least one.
+        """
+        lengths = self.lengths[which]
+        rows = embedding[self.order[_spans(self.starts[which], lengths)]]
+        sums = np.add.reduceat(rows, np.cumsum(lengths) - lengths, axis=0)
+        return np.asarray(sums / lengths[:, None], np.float32)
 
 
 def row_distances(a: NDArray[np.floating], b: NDArray[np.floating], metric: Metric) -> FloatArray:
@@ -133,13 +139,11 @@ def _spans(starts: IntArray, lengths: IntArray) -> IntArray:
     return np.asarray(np.arange(lengths.sum()) + np.repeat(shift, lengths), np.int64)
 
 
-def _changes(
-    embedding: FloatArray, lengths: IntArray, metric: Metric, tolerance: float
-) -> IntArray:
+def _changes(embedding: FloatArray, lengths: IntArray, metric: Metric) -> IntArray:
     """Rows with which another person begins, of tracks that lie one behind the other.
 
-    The mean embedding of up to WINDOW faces before is farther than CHANGED tolerances from that of
-    as many behind, and no place within a window is more so.
+    The mean embedding of up to WINDOW faces before is farther than CHANGED from that of as many
+    behind, and no place within a window is more so.
     """
     end = np.repeat(np.cumsum(lengths), lengths)
     start = end - np.repeat(lengths, lengths)
@@ -152,8 +156,8 @@ def _changes(
     before = (sums[places] - sums[low]) / (places - low)[:, None]
     behind = (sums[high] - sums[places]) / (high - places)[:, None]
     score = np.zeros(len(embedding), np.float32)
-    score[places] = row_distances(before, behind, metric) / tolerance
-    peak = score > CHANGED
+    score[places] = row_distances(before, behind, metric)
+    peak = score > CHANGED[metric]
     for shift in range(1, WINDOW):
         together = start[shift:] == start[:-shift]
         peak[shift:] &= ~together | (score[shift:] > score[:-shift])

@@ -12,25 +12,26 @@ from numpy.typing import NDArray
 from facegrab.types import Image
 
 COLUMNS, ROWS = 16, 9
-"""Of the tiny picture. On joined clips, 24 x 14 gives twice the false cuts at every 7th frame."""
+"""Of the tiny picture."""
 SIGNATURE_LENGTH = COLUMNS * ROWS * 3
 """Bytes of a signature."""
-MEMORY = 4
+MEMORY = 3
 """Signatures that a decision looks back on."""
-LEAST_CHANGE = 3.6
-MOST_CHANGE = 8.4
-USUAL_CHANGES = 4.0
-"""A new shot has changed by more than so many times as much as is usual, and at least and at most
-by so many grey levels. Measured on three joins of 41 clips and shots, neighbours of one person in
-one place not counted: looked at every frame, 118 of 123 cuts and no false one; every 7th, 113 of
-121 and 10, of which most are people who come close to the camera. A fixed threshold finds as many
-with twice the false ones."""
+DARKEST = 8.0
+"""Grey levels added to the mean level that a change is compared with, so that noise in the dark is
+none."""
+LEAST_CHANGE = 0.112
+MOST_CHANGE = 0.42
+USUAL_CHANGES = 2.0
+"""A new shot has changed more than so many times as much as the larger of the two changes before,
+and at least and at most by so much. Chosen on three joined clips with 111 cuts between places or
+people (bench: shots), as they are and darkened to 30 %: looked at every frame, all cuts are found
+and no other (F1 1.00); every 7th, all and 15 more (.94), most of them at people who come close to
+the camera at 10 frames a second. With a higher most change there are fewer of these, but cuts that
+follow on each other are missed. Tried besides, every 7th: differences of YCrCb, HSV and L*a*b*,
+colour histograms, twice the pixels, the nearest of nine neighbours (.93 to .96, with other cuts
+missed); absolute differences (.85, if the dark cuts are to be found)."""
 
-_SHIFTS = tuple(
-    (slice(max(-by, 0), -by if by > 0 else None), slice(max(by, 0), by if by < 0 else None))
-    for by in (-1, 0, 1)
-)
-"""Rows or columns of one picture and those of the other that lie so far beside them."""
 _SAMPLES = 10
 """A tiny picture's pixel is the mean of so many times so many of the image's."""
 
@@ -39,10 +40,10 @@ Signature = NDArray[np.uint8]
 
 
 def signature(image: Image) -> Signature:
-    """What is left of an image for telling shots apart: 16 x 9 pixels of luma and chroma.
+    """What is left of an image for telling shots apart: 16 x 9 pixels.
 
     Args:
-        image: RGB uint8 (H, W, 3), of any size; a 1080p one takes .1 ms.
+        image: RGB uint8 (H, W, 3), of any size; it takes .05 ms whatever the size.
 
     Returns:
         uint8 (432,).
@@ -51,36 +52,29 @@ def signature(image: Image) -> Signature:
     size = (COLUMNS * _SAMPLES, ROWS * _SAMPLES)
     picked = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)
     tiny = cv2.resize(picked, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(tiny, cv2.COLOR_RGB2YCrCb), np.uint8).ravel()
+    return np.asarray(tiny, np.uint8).ravel()
 
 
 def change(a: Signature, b: Signature) -> float:
-    """How much two images differ, in grey levels; the same either way.
-
-    Each pixel of one tiny picture is compared with the nine around its place in the other, and the
-    most alike counts: what moves by less than a sixteenth of the width changes little, a camera
-    that pans likewise. Both ways, so that neither what comes nor what goes is overlooked.
+    """How much two images differ, as a share of how bright they are; the same either way.
 
     Args:
         a: signature of one image.
         b: signature of the other.
     """
-    one, other = (each.reshape(ROWS, COLUMNS, 3).astype(np.int16) for each in (a, b))
-    nearest = np.full((2, ROWS, COLUMNS), 3 * 255, np.int64)
-    for rows, other_rows in _SHIFTS:
-        for columns, other_columns in _SHIFTS:
-            apart = np.abs(one[rows, columns] - other[other_rows, other_columns]).sum(axis=2)
-            for which, place in ((0, (rows, columns)), (1, (other_rows, other_columns))):
-                np.minimum(nearest[which][place], apart, out=nearest[which][place])
-    return float(nearest.mean()) / 3
+    one, other = a.astype(np.int64), b.astype(np.int64)
+    apart = int(np.abs(one - other).sum()) / SIGNATURE_LENGTH
+    level = int((one + other).sum()) / (2 * SIGNATURE_LENGTH)
+    return apart / (DARKEST + level)
 
 
 class Cuts:
     """Tells of one image after the other whether it begins a new shot.
 
     An image is compared with the one before it and with the one before that: a flash, a single odd
-    image, begins a shot, but what comes after it does not begin another one. How much change is
-    usual is the median of the three changes before.
+    image, begins a shot, but what comes after it does not begin another one. What has changed much
+    in the last two images, because the camera or people move fast, has to change more to be new.
+    Of unrelated photographs, one after the other, it therefore takes a third for one shot.
 
     Args:
         before: signatures of the images before, in order; the last MEMORY of them are its whole
@@ -99,12 +93,11 @@ class Cuts:
         Args:
             signature: of the image.
         """
-        usual = float(np.median(self._changes)) if self._changes else 0.0
+        usual = max(self._changes, default=0.0)
         limit = min(max(USUAL_CHANGES * usual, LEAST_CHANGE), MOST_CHANGE)
-        before = [*self._last][-2:]
+        before = [*self._last][-2:-1]
         changed = self._remember(signature)
-        # The one before that is seldom needed.
-        return changed > limit and all(change(signature, each) > limit for each in before[:-1])
+        return changed > limit and all(change(signature, each) > limit for each in before)
 
     def _remember(self, signature: Signature) -> float:
         """Takes an image as the last one; its change from the one before, 0 if there is none."""
