@@ -12,6 +12,7 @@ import pytest
 from av.packet import Packet
 from av.video.stream import VideoStream
 from clips import remux, square_frames, write_clip
+from kinds import DECODED_WHOLE, KINDS, X265
 
 from facegrab.media import FrameReader, Source, container, demuxing, open_source
 from facegrab.media.ahead import TRIAL_FRAMES, Ahead
@@ -19,37 +20,8 @@ from facegrab.media.container import pick_stream
 from facegrab.types import Frame
 
 COUNT = 100
-X265 = "log-level=none:keyint=30:"
-KINDS: dict[str, tuple[str, dict[str, str]]] = {
-    "plain": ("libx264", {"preset": "veryfast", "g": "30"}),
-    "pyramid": (
-        "libx264",
-        {"preset": "medium", "bf": "8", "g": "40", "x264-params": "open-gop=1:b-pyramid=normal"},
-    ),
-    "strict pyramid": (
-        "libx264",
-        {"preset": "veryfast", "bf": "3", "g": "20", "x264-params": "b-pyramid=strict:b-adapt=0"},
-    ),
-    "slices": ("libx264", {"preset": "veryfast", "bf": "2", "x264-params": "slices=3"}),
-    "refresh": ("libx264", {"preset": "veryfast", "x264-params": "intra-refresh=1:keyint=20"}),
-    "hevc": ("libx265", {"preset": "superfast", "x265-params": X265 + "bframes=4"}),
-    "open hevc": (
-        "libx265",
-        {"preset": "superfast", "x265-params": X265 + "open-gop=1:bframes=6:b-adapt=0"},
-    ),
-    "fields in hevc": ("libx265", {"preset": "superfast", "x265-params": X265 + "interlace=tff"}),
-    "mpeg2": ("mpeg2video", {"bf": "2", "g": "15", "qscale": "4"}),
-    "interlaced mpeg2": ("mpeg2video", {"bf": "2", "g": "15", "flags": "+ildct+ilme"}),
-    "mpeg1": ("mpeg1video", {"bf": "2", "g": "15", "qscale": "4"}),
-}
 # Damage ends at the next key frame; with scenecut there would be others.
 SHORT_GROUPS = {"preset": "veryfast", "bf": "2", "g": "20", "sc_threshold": "0"}
-DECODED_WHOLE: dict[str, tuple[str, dict[str, str]]] = {
-    "interlaced": ("libx264", {"preset": "veryfast", "bf": "3", "x264-params": "tff=1"}),
-    "layers": ("libx265", {"preset": "superfast", "x265-params": X265 + "temporal-layers=3"}),
-    "mpeg4": ("mpeg4", {"bf": "2", "g": "30", "qscale": "4"}),
-    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "10"}),
-}
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,7 @@ class Segment:
         height: likewise.
         pts: ticks of its first frame; None for images and where a video has no times.
         origin: ticks of the source's first frame; None likewise.
+        pos: first byte of its first frame in the file; None where the file does not say.
         trial: frames that are still decoded before any is left out; None: all are decoded, and
             counted as they come out.
     """
@@ -71,6 +72,7 @@ class Segment:
     height: int
     pts: int | None = None
     origin: int | None = None
+    pos: int | None = None
     trial: int | None = None
 
 

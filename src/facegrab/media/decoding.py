@@ -82,10 +82,7 @@ class Decoding:
         self._failures = 0
         tick_seconds, frame_seconds = ticks(self._stream)
         self._clock = Clock(tick_seconds, frame_seconds, start.origin if start else None)
-        if self._awaited is None:
-            packets = file.packets()
-        else:
-            packets = file.packets_from(self._awaited, reach)
+        packets = file.packets_from(start, reach) if start else file.packets()
         length = Fraction(segments.SEGMENT_SECONDS) / tick_seconds
         self._cuts = Cuts(packets, length, self._awaited)
         self._ahead = self._look_ahead(every, start)
@@ -187,13 +184,16 @@ class Decoding:
     def _begin_first(self, frame: av.VideoFrame, index: int, trial: int | None) -> None:
         self._cuts.begin(frame.pts)
         width, height = upright_size(frame, self._stream.sample_aspect_ratio, frame_turn(frame))
-        self.segments.append(Segment(0, index, 0, 0, width, height, frame.pts, frame.pts, trial))
+        self.segments.append(
+            Segment(0, index, 0, 0, width, height, frame.pts, frame.pts, None, trial)
+        )
 
     def _begin_next(self, frame: av.VideoFrame, index: int, trial: int | None) -> None:
         """Note the segment that begins with this frame, if one does."""
-        packets = self._cuts.begins(frame.pts)
-        if packets is None:
+        begins = self._cuts.begins(frame.pts)
+        if begins is None:
             return
+        packets, pos = begins
         self._tally.end_segment(packets)
         last = self.segments[-1]
         self.segments.append(
@@ -204,6 +204,7 @@ class Decoding:
                 frames_read=self._tally.read,
                 frames_damaged=self._tally.damaged,
                 pts=frame.pts,
+                pos=pos,
                 trial=trial,
             )
         )

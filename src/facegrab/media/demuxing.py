@@ -23,6 +23,7 @@ from facegrab.media.container import (
 )
 from facegrab.media.convert import check_size
 from facegrab.media.reader import MAX_PIXELS
+from facegrab.types import Segment
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,31 +98,33 @@ class Demuxing:
             # and the last have been given.
             return
 
-    def packets_from(self, pts: int, reach: Reach) -> Iterator[Packet[VideoStream] | None]:
-        """The packets from a key frame on, none if it is not found; or all, to decode.
+    def packets_from(self, start: Segment, reach: Reach) -> Iterator[Packet[VideoStream] | None]:
+        """The packets from a segment's key frame on, none if it is not found; or all, to decode.
 
         Args:
-            pts: the key frame's time.
-            reach: how it is reached.
+            start: the segment.
+            reach: how its key frame is reached.
         """
-        if reach is Reach.DECODE:
+        if reach is Reach.DECODE or start.pts is None:
             return self.packets()
         if reach is not Reach.READ:
             earlier = _EARLIER_SECONDS if reach is Reach.SEEK_EARLIER else 0
             tick_seconds, _ = ticks(self.stream)
             try:
-                self.container.seek(pts - round(earlier / tick_seconds), stream=self.stream)
+                self.container.seek(start.pts - round(earlier / tick_seconds), stream=self.stream)
             except av.FFmpegError as error:
                 _LOG.debug("%s: %s", self._path, error)
                 return iter(())
-        return self._from_key(pts)
+        return self._from_key(start.pts, start.pos)
 
-    def _from_key(self, pts: int) -> Iterator[Packet[VideoStream] | None]:
+    def _from_key(self, pts: int, pos: int | None) -> Iterator[Packet[VideoStream] | None]:
         later, packets = 0, self.packets()
         for packet in packets:
             if packet is None or later > 2 * MAX_REORDER:
                 return
-            if packet.pts == pts and packet.is_keyframe and not packet.is_discard:
+            is_it = packet.pts == pts and packet.is_keyframe and not packet.is_discard
+            # Of two recordings in one file each may have a frame of that time.
+            if is_it and (pos is None or packet.pos == pos):
                 yield packet
                 yield from packets
                 return

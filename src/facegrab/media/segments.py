@@ -23,6 +23,7 @@ class KeyedPacket(Protocol):
     size: int
     is_discard: bool
     is_keyframe: bool
+    pos: int | None
 
 
 P = TypeVar("P", bound=KeyedPacket)
@@ -56,9 +57,10 @@ class Cuts(Generic[P]):
         self._held: deque[P | None] = deque()
         self._held_bytes = 0
         self._settled = 0
-        # Times of key frames whose place is not certain yet; place of those whose is.
-        self._keys: set[int] = set()
-        self._place: dict[int, int] = {}
+        # Of key frames, by their times, first bytes while their places are not certain yet; then
+        # places and first bytes.
+        self._keys: dict[int, int | None] = {}
+        self._place: dict[int, tuple[int, int | None]] = {}
         self._place_before = 0
         self.is_ordered = True
         """Whether all packets so far had times in order."""
@@ -80,8 +82,11 @@ class Cuts(Generic[P]):
         """The source's first frame came out; the first segment begins."""
         self._begun = pts
 
-    def begins(self, pts: int | None) -> int | None:
-        """How many packets the segment had that ends before this frame; None: it goes on."""
+    def begins(self, pts: int | None) -> tuple[int, int | None] | None:
+        """Of a frame with which a segment begins: packets of the one before, its own first byte.
+
+        None where the segment goes on.
+        """
         if pts is None or self._begun is None or pts not in self._place:
             return None
         while (first := next(iter(self._place))) < pts:
@@ -90,8 +95,8 @@ class Cuts(Generic[P]):
             return None
         self._drops = True
         self._begun, before = pts, self._place_before
-        self._place_before = self._place[pts]
-        return self._place_before - before
+        self._place_before, pos = self._place[pts]
+        return self._place_before - before, pos
 
     def is_past(self, pts: int | None) -> bool:
         """It comes late, as some do after damage, and belongs to a segment that has ended."""
@@ -121,7 +126,7 @@ class Cuts(Generic[P]):
         full = len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
         self.is_ordered = self._ranks.add(packet.pts) and not full
         if packet.is_keyframe and self.is_ordered and packet.pts is not None:
-            self._keys.add(packet.pts)
+            self._keys[packet.pts] = packet.pos
         self._settle()
 
     def _leads(self, pts: int | None) -> bool:
@@ -138,8 +143,7 @@ class Cuts(Generic[P]):
             return
         for pts in self._ranks.settled(*waiting):
             if pts in self._keys:
-                self._keys.remove(pts)
-                self._place[pts] = self._settled
+                self._place[pts] = self._settled, self._keys.pop(pts)
             self._settled += 1
 
     def _waits(self, packet: P | None) -> bool:
