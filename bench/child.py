@@ -52,14 +52,14 @@ def _decode(clip: Path) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """FaceGrab with the settings given, at embedded defaults else."""
+    """FaceGrab with the settings given, at embedded defaults else, as the command line runs it."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from facegrab import FaceGrab, ProcessSettings
     from facegrab.early import Early
     from facegrab.media.source import find_sources
 
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
-    # As the command line does it.
     (source,) = find_sources([str(options.clip)])
     with Early(source, settings) as early:
         grab = FaceGrab(options.reference, process=settings)

@@ -686,6 +686,29 @@ class TestStart:
             check=False,
         )
 
+    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads cannot be counted")
+    @pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", 2)])
+    def test_numpy_starts_no_threads_that_nobody_asked_for(
+        self, asked: str | None, threads: int
+    ) -> None:
+        """They would take a core from the decoder, waiting."""
+        program = (
+            "import os\nfrom facegrab.cli import main\nmain(['nothing', '-t', 'x'])\n"
+            "import numpy\nprint(len(os.listdir('/proc/self/task')))"
+        )
+        variable = "OPENBLAS_NUM_THREADS"
+        environment = {key: each for key, each in os.environ.items() if key != variable}
+        if asked:
+            environment[variable] = asked
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == str(min(threads, os.cpu_count() or 1))
+
     def test_nothing_heavy_is_imported_for_help_or_a_wrong_value(self) -> None:
         code = (
             "import sys, facegrab.cli as cli\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 1 on an error, 130 on Ctrl-C.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # NumPy's BLAS starts a thread a core, which wait for work by asking for it without end. What
+    # is multiplied here is small.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         if arguments and arguments[0] in COMMANDS:
             return _command(arguments[0], arguments[1:])
