@@ -24,6 +24,9 @@ from facegrab.vision.quality import sharpness
 from facegrab.vision.recipes import Landmarks, mean_face, unaligned
 
 SMALLEST_BOX_PX = 2
+SHARPNESS_PX = 256
+"""Side of the aligned face in which sharpness is measured, whatever is extracted: what is seen of a
+face does not depend on what is asked, and --blur_threshold means the same for any -xs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ class Look:
 
     Args:
         eyes: the networks.
-        wanted: which faces are looked for. Sharpness is measured in an extract of its size, or in
-            a smaller one where the face itself is smaller.
+        wanted: which faces are looked for.
     """
 
     eyes: Eyes
@@ -168,11 +170,10 @@ class Look:
         return values
 
     def _luma(self, image: Image, face: Landmarks) -> NDArray[np.uint8]:
-        size_px = self.wanted.extract_size
         try:
-            return align.luma_at_own_size(image, partial(mean_face, face), size_px)
+            return align.luma_at_own_size(image, partial(mean_face, face), SHARPNESS_PX)
         except ValueError:  # points that coincide: the box says where the face is
-            return align.luma_at_own_size(image, partial(unaligned, face), size_px)
+            return align.luma_at_own_size(image, partial(unaligned, face), SHARPNESS_PX)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
