@@ -20,6 +20,7 @@ from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.fourk import fourk
 from bench.growth import growth
+from bench.jobs import jobs
 from bench.machine import busy, machine
 from bench.media import Setup
 from bench.mtcnn import mtcnn
@@ -56,6 +57,7 @@ MEASURES: dict[str, Measure] = {
     "growth": growth,
     "pair": pair,
     "ask": ask,
+    "jobs": jobs,
     "ancestor": ancestor,
 }
 
