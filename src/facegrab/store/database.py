@@ -86,7 +86,8 @@ class Database:
             self._db.execute(f"PRAGMA {schema}.locking_mode = EXCLUSIVE")
             # The lock comes with the first transaction that might write. This one does not: what
             # turns out not to be ours, or cannot be brought up to date, stays as it is.
-            self._db.execute("BEGIN EXCLUSIVE")
+            # Named, because a statement kept from before a file was attached locks only the others.
+            self._db.execute(f"BEGIN EXCLUSIVE -- {schema}")
             self._db.execute("COMMIT")
         path = self._paths[schema]
         with suppress(OSError):  # whoever cannot read it is told less
