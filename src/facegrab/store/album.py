@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -28,6 +29,9 @@ _PARAMETERS = {
     ],
     ".png": [],
 }
+
+_LEFT = re.compile(rf"\..+_\d+\.(jpg|png)\.\d+{re.escape(PART)}", re.DOTALL)
+"""Temporary names of extracts, see naming.py and part_of."""
 
 
 class Album:
@@ -64,11 +68,15 @@ class Album:
         self.drop()
 
     def sweep(self) -> None:
-        """Removes what a run that died left under temporary names; nobody else may be writing."""
+        """Removes what a run that died left under temporary names; nobody else may be writing.
+
+        Other programs' files may end alike: only what is named as ours are goes.
+        """
         for pattern in (f".*{PART}", f"*/.*{PART}"):
             for path in self._folder.glob(pattern):
-                with suppress(OSError):
-                    path.unlink()
+                if _LEFT.fullmatch(path.name):
+                    with suppress(OSError):
+                        path.unlink()
 
     def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
         """Hands over an image.
