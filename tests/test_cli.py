@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import write_clip, write_image
+from clips import another, write_clip, write_image
 from fakes import (
     CLIP_FRAMES,
     RED_UNTIL,
@@ -45,7 +45,8 @@ OPTIONS = {
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
     "--help": "-h", "--min_face": None, "--max_face": None, "--align": None, "--no_upsample": None,
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
-    "--precision": None, "--threads": None, "--full_scan": None,
+    "--precision": None, "--threads": None, "--full_scan": None, "--index": None,
+    "--per_frame": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [
@@ -73,8 +74,12 @@ class Spy:
         self.reference_count = 1
         self.models = "detector painted"
 
-    def process(self, source: list[str], output: str, *, watcher: Screen, early: Early) -> Summary:
+    def process(
+        self, source: list[str], output: str, *, index: str | None, watcher: Screen, early: Early
+    ) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
+        if index is not None:
+            self.calls[-1]["index"] = index
         return Summary()
 
     def save(self, path: str) -> Path:
@@ -134,9 +139,9 @@ class TestOptions:
             "reference": str(red), "input": str(clip), "output": "my-out_put",
             "save_references": "a-b_c.npz", "batch_size": "64", "skip_frames": "5",
             "extract_size": "512", "scale": "auto", "tolerance": "0.4", "jitter": "9",
-            "blur_threshold": "12.5", "format": "png", "device": "cuda",
+            "blur_threshold": "12.5", "format": "png", "device": "cuda", "index": "a-b_c.db",
         }  # fmt: skip
-        arguments = [f"--display{dash}stats"]
+        arguments = [f"--display{dash}stats", f"--per{dash}frame"]
         for name, value in values.items():
             option = f"--{name.replace('_', dash)}"
             arguments += [f"{option}={value}"] if joined else [option, value]
@@ -148,7 +153,8 @@ class TestOptions:
                 "output": "my-out_put",
                 "save": "a-b_c.npz",
                 "stats": True,
-                "recognition": RecognitionSettings(tolerance=0.4, jitter=9),
+                "index": "a-b_c.db",
+                "recognition": RecognitionSettings(tolerance=0.4, jitter=9, per_frame=True),
                 "process": ProcessSettings(64, 5, 512, "auto", 12.5, "png", "cuda"),
             }
         ]
@@ -586,7 +592,7 @@ class TestRun:
             most.append(len(screen._bars.tasks))
 
         monkeypatch.setattr(Screen, "begin", counted)
-        others = [str(shutil.copy(clip, tmp_path / f"{number}.mp4")) for number in range(3)]
+        others = [str(another(clip, tmp_path / f"{n}.mp4", n)) for n in range(1, 4)]
         assert main([*paths, *self.FAST, "-i", *others]) == OK
         assert most == [1] * 4
         assert shown.getvalue().count("mp4: 20 kept of 50 faces") == 4

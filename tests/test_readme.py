@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage.data
-from clips import write_clip, write_image
+from clips import another, write_clip, write_image
 from fakes import paint, pictures, scene, table
 from matplotlib import cbook
 from matplotlib.image import imread
@@ -23,7 +23,7 @@ from facegrab import ProcessSettings, RecognitionSettings
 from facegrab.cli import _parser
 from facegrab.models import packs
 from facegrab.scan import BATCH_BYTES
-from facegrab.store.index import CSV_COLUMNS
+from facegrab.store.answers import CSV_COLUMNS
 from facegrab.types import Image
 from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.look import Eyes
@@ -65,8 +65,8 @@ def place(folder: Path, reference: Image, frames: list[Image]) -> Path:
     write_image(folder / "labelled/one/2.png", reference)
     (folder / "labelled/two").mkdir()
     write_image(folder / "labelled/two/1.png", np.ascontiguousarray(frames[0][::-1]))
-    for film in ("The Wicker Man", "Face Off"):
-        write_clip(folder / f"movies/{film}.mp4", frames)
+    film = write_clip(folder / "movies/The Wicker Man.mp4", frames)
+    another(film, folder / "movies/Face Off.mp4")
     for number, frame in enumerate(frames[:2]):
         write_image(folder / f"frames/img_{number:04}.jpg", frame)
         write_image(folder / f"photos/holiday {number}.jpg", frame)

@@ -17,6 +17,11 @@ from facegrab.scan import Scanned
 from facegrab.store.index import Index, Request, Seen, SegmentRow
 from facegrab.types import Faces, Segment
 
+_MOST = 2**62
+"""Of what a segment counts and of its times: numbers of 64 bits, with room for sums."""
+_TICKS = ("pts", "origin")
+_MAY_LACK = (*_TICKS, "trial")
+
 
 class Begins(Protocol):
     """A store in which a look through a source can begin."""
@@ -157,10 +162,14 @@ def segment_of(text: str, path: Path) -> Segment:
     """
     try:
         values = json.loads(text)
-        if any(type(value) is not int and value is not None for value in values.values()):
-            raise ValueError("no whole number")
+        for name, value in values.items():
+            if value is None and name in _MAY_LACK:
+                continue
+            least = -_MOST if name in _TICKS else 0
+            if type(value) is not int or not least <= value <= _MOST:
+                raise ValueError("no whole number")
         return Segment(**values)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: choose another index, or remove it") from error
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import shared_media
+from fakes import stored_faces
 
 from facegrab.cli import main
-from facegrab.store.index import Index
 from facegrab.vision.align import extract_matrix
 
 pytestmark = pytest.mark.real
@@ -56,11 +56,10 @@ def test_a_seated_speakers_eyes_stand_still(media: Path, tmp_path: Path) -> None
     shown = [row for row in rows_of(out) if row["file"]]
     assert len(shown) >= 18
     eyes = []
-    with Index(out / "facegrab.db", {}) as index:
-        for points in index.faces(1).points68:
-            matrix = extract_matrix(points, SIZE)
-            in_extract = points @ matrix[:, :2].T + matrix[:, 2]
-            eyes.append([in_extract[36:42].mean(axis=0), in_extract[42:48].mean(axis=0)])
+    for points in stored_faces(out).points68:
+        matrix = extract_matrix(points, SIZE)
+        in_extract = points @ matrix[:, :2].T + matrix[:, 2]
+        eyes.append([in_extract[36:42].mean(axis=0), in_extract[42:48].mean(axis=0)])
     apart = np.linalg.norm(eyes - np.median(eyes, axis=0), axis=2)
     assert np.median(apart, axis=0).max() <= 2
 

@@ -19,6 +19,8 @@ from facegrab.vision.shots import MEMORY, SIGNATURE_LENGTH, Cuts, Signature
 
 LONGEST_STATE_BYTES = 16_384
 """Of text: four signatures of 432 bytes and some numbers take 3 kB."""
+_MOST = 2**62
+"""Of frames and tracks: what numbers of 64 bits hold, with room for more."""
 
 
 class Linker:
@@ -127,10 +129,12 @@ def _parsed(state: str, path: Path) -> tuple[list[Signature], list[int], int, in
         content = json.loads(state)
         texts = [base64.b64decode(text, validate=True) for text in content["signatures"]]
         signatures = [np.frombuffer(text, np.uint8) for text in texts]
-        looked_at = [int(frame) for frame in content["looked_at"]]
+        looked_at, shot, tracks = content["looked_at"], content["shot"], content["tracks"]
         odd = [each for each in signatures if len(each) != SIGNATURE_LENGTH]
-        if odd or looked_at != sorted(set(looked_at)):
+        numbers = [*looked_at, shot + 1, tracks]
+        whole = all(type(each) is int and 0 <= each <= _MOST for each in numbers)
+        if odd or not whole or looked_at != sorted(set(looked_at)):
             raise ValueError("no state")
-        return signatures, looked_at, int(content["shot"]), int(content["tracks"])
-    except (ValueError, TypeError, KeyError) as error:
+        return signatures, looked_at, shot, tracks
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: choose another index, or remove it") from error

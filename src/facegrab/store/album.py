@@ -20,9 +20,6 @@ THREADS = 2
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
-_OF_ANY_PROCESS = re.compile(r"\..+\.(jpg|png|csv)\.\d+" + re.escape(PART))
-"""The temporary names of ``part_of``, of any process."""
-
 _PARAMETERS = {
     ".jpg": [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -32,6 +29,9 @@ _PARAMETERS = {
     ],
     ".png": [],
 }
+
+_LEFT = re.compile(rf"\..+_\d+\.(jpg|png)\.\d+{re.escape(PART)}", re.DOTALL)
+"""Temporary names of extracts, see naming.py and part_of."""
 
 
 class Album:
@@ -68,10 +68,13 @@ class Album:
         self.drop()
 
     def sweep(self) -> None:
-        """Removes what a run that died left under temporary names; nobody else may be writing."""
+        """Removes what a run that died left under temporary names; nobody else may be writing.
+
+        Other programs' files may end alike: only what is named as ours are goes.
+        """
         for pattern in (f".*{PART}", f"*/.*{PART}"):
             for path in self._folder.glob(pattern):
-                if _OF_ANY_PROCESS.fullmatch(path.name):
+                if _LEFT.fullmatch(path.name):
                     with suppress(OSError):
                         path.unlink()
 

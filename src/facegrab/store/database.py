@@ -84,9 +84,11 @@ class Database:
         """
         with self.errors(schema):
             self._db.execute(f"PRAGMA {schema}.locking_mode = EXCLUSIVE")
-            # The lock comes with the first write, which changes nothing.
-            version = self._db.execute(f"PRAGMA {schema}.user_version").fetchone()[0]
-            self._db.execute(f"PRAGMA {schema}.user_version = {version}")
+            # The lock comes with the first transaction that might write. This one does not: what
+            # turns out not to be ours, or cannot be brought up to date, stays as it is.
+            # Named, because a statement kept from before a file was attached locks only the others.
+            self._db.execute(f"BEGIN EXCLUSIVE -- {schema}")
+            self._db.execute("COMMIT")
         path = self._paths[schema]
         with suppress(OSError):  # whoever cannot read it is told less
             _note_of(path).write_text(_who(), encoding="ascii")

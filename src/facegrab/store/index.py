@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from facegrab.errors import StoreError
 from facegrab.store.database import OWN, Database
 from facegrab.store.files import as_text
 from facegrab.store.rows import COLUMNS, of_faces, to_faces
@@ -294,12 +295,30 @@ class Index:
         rows = self.database.fetch(
             f"SELECT {_SCAN_COLUMNS} FROM {self.schema}.scan {where} ORDER BY id", values
         )
-        return [_seen(each) for each in rows]
+        try:
+            return [_seen(each) for each in rows]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(
+                f"{self.database.path} is damaged: choose another index, or remove it"
+            ) from error
 
 
 def _seen(row: Sequence[Any]) -> Seen:
+    """A row of the table scan; ValueError, TypeError or RecursionError if it is none of ours."""
     number, detection, every, smallest_px, largest_px, path, width, height, *rest = row
     seconds, frames, read, looked_at, damaged, warnings, computed, complete, forgotten = rest
+    lines = json.loads(warnings)
+    whole = (every, width or 0, height or 0, frames or 0, read, looked_at, damaged)
+    broken = (smallest_px, largest_px or 0.0, seconds or 0.0)
+    texts = (detection, path, computed or "")
+    if (
+        not all(type(each) is int and each >= 0 for each in whole)
+        or not all(type(each) in (int, float) for each in broken)
+        or not all(type(each) is str for each in (*texts, *lines))
+        or type(lines) is not list
+        or every < 1
+    ):
+        raise ValueError("no look of FaceGrab")
     return Seen(
         number,
         Request(detection, every, smallest_px, largest_px),
@@ -311,7 +330,7 @@ def _seen(row: Sequence[Any]) -> Seen:
         read,
         looked_at,
         damaged,
-        tuple(str(line) for line in json.loads(warnings)),
+        tuple(lines),
         computed or "",
         bool(complete),
         bool(forgotten),

@@ -74,11 +74,12 @@ ALTER TABLE outcome DROP COLUMN file;
 ALTER TABLE source ADD COLUMN computed TEXT;
 """,
     # What was seen (scan, segment, face) stands apart from what was asked and answered (run,
-    # source, outcome, extract), which may lie in another file. What older versions saw answers
-    # nothing else, because they did not note what a source is known by (content).
+    # source, outcome, extract), which may lie in another file: a scan's id is never given anew, or
+    # that file would take it for the one it knew. What older versions saw answers nothing else,
+    # because they did not note what a source is known by (content).
     """
 CREATE TABLE scan (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     content TEXT,
     detection TEXT NOT NULL,
     every INTEGER NOT NULL,
