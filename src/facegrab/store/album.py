@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -65,7 +65,7 @@ class Album:
 
     def sweep(self) -> None:
         """Removes what a run that died left under temporary names; nobody else may be writing."""
-        for pattern in (f".*{PART}", f"*/.*{PART}"):
+        for pattern in (f".*.[0-9]*{PART}", f"*/.*.[0-9]*{PART}"):
             for path in self._folder.glob(pattern):
                 with suppress(OSError):
                     path.unlink()
@@ -113,8 +113,7 @@ class Album:
             with writing(self._folder / name):
                 self._part(name).replace(self._folder / name)
             self._handed_over.discard(name)
-        for folder in sorted({(self._folder / name).parent for name in kept}):
-            _folder_last(folder)
+        self._folders_last(kept)
 
     def has(self, name: str) -> bool:
         """Whether an image was handed over and is neither kept nor dropped."""
@@ -128,17 +127,37 @@ class Album:
                 self._part(name).unlink()
         self._handed_over.clear()
 
-    def discard(self, names: Iterable[str]) -> None:
+    def discard(self, names: Iterable[str]) -> list[str]:
         """Waits for the threads, then removes images that the index does not hold.
 
         Names come from an index, which may come from anywhere: what leads out of the folder is
         left alone.
+
+        Returns:
+            those that are not there any more; others, open in a viewer say, the system keeps.
         """
         self._settle()
+        gone, removed = [], []
         for name in names:
-            if _leads_inside(name):
-                with suppress(OSError):
+            try:
+                if _leads_inside(name):
                     (self._folder / name).unlink()
+                    removed.append(name)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue
+            gone.append(name)
+        self._folders_last(removed)
+        return gone
+
+    def _folders_last(self, names: Sequence[str]) -> None:
+        """Waits until the names of images, or that they are gone, are on the disk."""
+        folders = {(self._folder / name).parent for name in names}
+        if folders:  # those below may be new
+            folders.add(self._folder)
+        for folder in sorted(folders):
+            _folder_last(folder)
 
     def _settle(self) -> None:
         wait(self._waiting)
