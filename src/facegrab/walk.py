@@ -191,6 +191,8 @@ class Walk:
         self._watcher.begin(self._plan(source, reader, look))
         gather = self._gather(source, content, seen)
         gather.computed = computed
+        if seen:
+            reader.recall(seen.warnings)
         linker = self._linker(source, seen, look)
         frame_bytes = None if source.images else reader.frame_bytes
         try:
