@@ -150,8 +150,8 @@ def _result(future: Future[T]) -> T:
             # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
             return future.result(timeout=_POLL_SECONDS)
         except FutureTimeoutError:
-            if future.done():  # it was the look's own error
-                raise
+            if future.done():  # meanwhile, or it was the look's own error
+                return future.result()
 
 
 def chunks(

@@ -315,6 +315,8 @@ class Walk:
         assert visit.gather is not None
         gather = visit.gather
         gather.computed = look.eyes.computed
+        if seen:
+            reader.recall(seen.warnings)
         linker = self._linker(source, seen, look)
         try:
             with closing(self._batches(visit, reader, look)) as batches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -117,6 +117,11 @@ class ImagesReader(FrameReader):
         """The first unreadable images by name, and how many more there are."""
         more = self.frames_damaged - len(self._notes)
         return [*self._notes, *([f"{more} more images could not be read"] if more else [])]
+
+    def recall(self, warnings: Sequence[str]) -> None:
+        """The names of unreadable images before the start, which are noted first and in order."""
+        before = self._from.frames_damaged if self._from else 0
+        self._notes[:0] = warnings[: min(before, _NAMED_WARNINGS)]
 
     def close(self) -> None:
         """End the iteration (no file stays open between frames)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -72,6 +72,14 @@ class FrameReader(ABC):
     @abstractmethod
     def warnings(self) -> list[str]:
         """What went wrong so far, one line each."""
+
+    def recall(self, warnings: Sequence[str]) -> None:  # noqa: B027 - most know
+        """Takes over warnings of what lies before the start, which only an earlier reading saw.
+
+        Args:
+            warnings: of a reader of the same source that came to the start. Call it before the
+                first frame is asked for.
+        """
 
     @abstractmethod
     def close(self) -> None:

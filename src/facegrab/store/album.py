@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -121,8 +121,7 @@ class Album:
             with writing(self._folder / name):
                 self._handed_over[name].replace(self._folder / name)
             del self._handed_over[name]
-        for folder in sorted({(self._folder / name).parent for name in kept}):
-            _folder_last(folder)
+        self._folders_last(kept)
 
     def leave(self, names: Iterable[str]) -> dict[str, Path]:
         """Leaves images that were handed over to another process's album, which adopts them.
@@ -152,17 +151,37 @@ class Album:
                 part.unlink()
         self._handed_over.clear()
 
-    def discard(self, names: Iterable[str]) -> None:
+    def discard(self, names: Iterable[str]) -> list[str]:
         """Waits for the threads, then removes images that the index does not hold.
 
         Names come from an index, which may come from anywhere: what leads out of the folder is
         left alone.
+
+        Returns:
+            those that are not there any more; others, open in a viewer say, the system keeps.
         """
         self._settle()
+        gone, removed = [], []
         for name in names:
-            if leads_inside(name):
-                with suppress(OSError):
+            try:
+                if leads_inside(name):
                     (self._folder / name).unlink()
+                    removed.append(name)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue
+            gone.append(name)
+        self._folders_last(removed)
+        return gone
+
+    def _folders_last(self, names: Sequence[str]) -> None:
+        """Waits until the names of images, or that they are gone, are on the disk."""
+        folders = {(self._folder / name).parent for name in names}
+        if folders:  # those below may be new
+            folders.add(self._folder)
+        for folder in sorted(folders):
+            _folder_last(folder)
 
     def _settle(self) -> None:
         wait(self._waiting)

@@ -262,14 +262,25 @@ class Answers:
         If the program dies in between, the next one finds them here.
         """
         with self._db.transaction():
-            self._db.executemany("INSERT OR IGNORE INTO coming VALUES (?)", ((f,) for f in files))
+            self.leaving(files)
 
     def arrived(self) -> None:
-        """Forgets what was announced; in the transaction that enters it."""
-        self._db.execute("DELETE FROM coming")
+        """Forgets of what was announced that which is entered; in that transaction."""
+        self._db.execute("DELETE FROM coming WHERE file IN (SELECT file FROM extract)")
+
+    def leaving(self, files: Iterable[str]) -> None:
+        """Notes images that will be removed; in the transaction that forgets them.
+
+        If the program dies before they are, the next one finds them here.
+        """
+        self._db.executemany("INSERT OR IGNORE INTO coming VALUES (?)", ((f,) for f in files))
+
+    def gone(self, files: Iterable[str]) -> None:
+        """Forgets what was stranded, and is removed now; call it in a transaction."""
+        self._db.executemany("DELETE FROM coming WHERE file = ?", ((file,) for file in files))
 
     def stranded(self) -> list[str]:
-        """Images that were announced and never entered."""
+        """Images that were announced and never entered, or forgotten and not removed yet."""
         rows = self._db.fetch(
             "SELECT file FROM coming WHERE file NOT IN (SELECT file FROM extract)"
         )
@@ -314,7 +325,7 @@ class Answers:
                 "choose another output folder, or remove that one"
             )
         with self._db.transaction():
-            for table in ("extract", "outcome", "source", "run", "coming"):
+            for table in ("extract", "outcome", "source", "run"):
                 self._db.execute(f"DELETE FROM {OWN}.{table}")
             self._db.executemany(f"INSERT INTO {OWN}.run VALUES (?, ?)", new.items())
 

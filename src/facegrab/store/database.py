@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import platform
 import re
@@ -22,6 +23,8 @@ OWN, LIBRARY = "main", "library"
 _WAIT_MS = 10_000
 """For others' transactions on a file that several may use: a segment's takes some milliseconds."""
 _LONGEST_NOTE_BYTES = 200
+_LONGEST_SUPER_JOURNAL_BYTES = 2**16
+"""The paths of two journals."""
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -58,11 +61,14 @@ class Database:
 
     def close(self) -> None:
         """Closes the files."""
-        self._db.close()
-        for path in self._held:
-            with suppress(OSError):
-                _note_of(path).unlink()
-        self._held.clear()
+        # Notes first: as soon as the files are free, somebody else may have left one.
+        try:
+            for path in self._held:
+                with suppress(OSError):
+                    _note_of(path).unlink()
+            self._held.clear()
+        finally:
+            self._db.close()
 
     def attach(self, path: Path) -> None:
         """Opens a second file as LIBRARY; transactions then span both.
@@ -71,10 +77,11 @@ class Database:
             StoreError, OutputError: as for the first one.
         """
         self._paths[LIBRARY] = path
-        with Database(path, alone=False):
-            pass  # made, or brought up to date
+        with Database(path, alone=False) as library:  # made, or brought up to date
+            library._tidy()
         with self.errors(LIBRARY):
             self._db.execute(f"ATTACH ? AS {LIBRARY}", (str(path),))
+        _remove_stale_journals(self.path)
 
     def hold(self, schema: str) -> None:
         """From now on nobody else can open the file, until it is closed.
@@ -90,9 +97,9 @@ class Database:
             self._db.execute(f"BEGIN EXCLUSIVE -- {schema}")
             self._db.execute("COMMIT")
         path = self._paths[schema]
+        self._held.append(path)
         with suppress(OSError):  # whoever cannot read it is told less
             _note_of(path).write_text(_who(), encoding="ascii")
-            self._held.append(path)
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Runs one statement; in a block of ``transaction`` or ``errors``."""
@@ -148,10 +155,33 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raised = _ours(error, self._paths[schema])
+            raised = _ours(error, self._path_of(error, schema))
             if raised is None:
                 raise
             raise raised from error
+
+    def _path_of(self, error: sqlite3.DatabaseError, schema: str) -> Path:
+        """The file that an error is about, in a statement about a schema's and maybe another's."""
+        path = self._paths[schema]
+        in_use_by_us = _is_busy(error) and path in self._held
+        return self._paths.get(LIBRARY, path) if in_use_by_us else path
+
+    def _tidy(self) -> None:
+        """Removes what a run that died left beside the file, if nobody uses that now."""
+        note, journal = _note_of(self.path), self.path.with_name(f"{self.path.name}-journal")
+        if not note.exists() and not journal.exists():
+            return
+        # Not with errors(): who cannot write, or comes at a bad time, leaves it to the next one.
+        with suppress(OSError, sqlite3.OperationalError):
+            self._db.execute("PRAGMA busy_timeout = 0")
+            self._db.execute("BEGIN IMMEDIATE")
+            note.unlink(missing_ok=True)  # nobody holds what we could begin to write
+            try:
+                _touch(self._db, OWN)
+                self._db.execute("COMMIT")  # with which SQLite removes the journal
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _open(self, *, alone: bool) -> None:
         with self.errors():
@@ -167,9 +197,34 @@ class Database:
             self._db.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
 
 
+def _touch(database: sqlite3.Connection, schema: str) -> None:
+    """A write that changes nothing."""
+    version = database.execute(f"PRAGMA {schema}.user_version").fetchone()[0]
+    database.execute(f"PRAGMA {schema}.user_version = {version}")
+
+
+def _remove_stale_journals(path: Path) -> None:
+    """Removes what died with transactions over two files, both of which have been opened since.
+
+    SQLite names both files' journals in a third one, whose end is the commit; it stays behind if
+    the program dies before any journal names it back (https://www.sqlite.org/atomiccommit.html,
+    5.5 and 5.6). As long as a journal is there, it may be needed.
+    """
+    for journal in path.parent.glob(f"{glob.escape(path.name)}-mj*"):
+        with suppress(OSError, ValueError):
+            with journal.open("rb") as file:
+                names = file.read(_LONGEST_SUPER_JOURNAL_BYTES).split(b"\0")
+            if not any(name and os.path.lexists(name) for name in names):
+                journal.unlink()
+
+
+def _is_busy(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
 def _ours(error: sqlite3.DatabaseError, path: Path) -> StoreError | OutputError | None:
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if _is_busy(error):
         return StoreError(f"{path} is in use by another run{_holder(path)}: wait for it")
     if name.startswith("SQLITE_FULL"):
         return no_space(path)

@@ -103,7 +103,8 @@ class Output:
         with database.transaction():
             files = answers.forget_from(content, first_frame)
             index.remove_segment(scan, number, first_frame)
-        album.discard(files)
+            answers.leaving(files)
+        _discard(database, album, answers)
 
     def enter(self, content: str, path: Path, name: str, asked: Request, scan: int) -> Entered:
         """Makes room for a source, see Answers.enter.
@@ -116,7 +117,9 @@ class Output:
         real = Path(os.path.realpath(path))
         with database.transaction():
             entered = answers.enter(content, real, safe_name(name), asked, scan)
-        album.discard(entered.outdated)
+            answers.leaving(entered.outdated)
+        if entered.outdated:
+            _discard(database, album, answers)
         return entered
 
     def extracts(self) -> frozenset[str]:
@@ -183,15 +186,15 @@ class Output:
                 answers.put(rows)
                 more()
                 answers.arrived()
+                answers.leaving(gone)
+            if gone:
+                _discard(database, album, answers)
         except BaseException:
             # A Ctrl-C may come when the rows are in the index already: then the images stay.
             with suppress(FaceGrabError):
                 album.drop()
-                album.discard(set(files) - answers.files())
-                with database.transaction():
-                    answers.arrived()
+                _discard(database, album, answers)
             raise
-        album.discard(gone)
 
     def find(self, content: str, asked: Request) -> Seen | None:
         """The look that answers a request for a source, or that began to; see Index.find."""
@@ -261,6 +264,12 @@ def _elsewhere(library: Path | None, own: Path) -> Path | None:
 def _clean(database: Database, album: Album, answers: Answers) -> None:
     """Removes what a run that died had not finished."""
     album.sweep()
-    album.discard(answers.stranded())
+    _discard(database, album, answers)
+
+
+def _discard(database: Database, album: Album, answers: Answers) -> None:
+    """Removes images that the index says are on their way, and does not hold."""
+    gone = album.discard(answers.stranded())
     with database.transaction():
         answers.arrived()
+        answers.gone(gone)
