@@ -47,6 +47,8 @@ OPTIONS = {
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
     "--precision": None, "--threads": None, "--full_scan": None, "--index": None,
     "--per_frame": None,
+    "--forget_others": None,
+    "--jobs": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [

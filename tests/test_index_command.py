@@ -6,6 +6,7 @@ import csv
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clips import another, write_clip
@@ -47,7 +48,7 @@ def folder(red: Path, clip: Path, tmp_path: Path, fake_networks: Eyes) -> Path:
     return out
 
 
-def ask(library: Path, sql: str) -> list[tuple[int]]:
+def ask(library: Path, sql: str) -> list[tuple[Any, ...]]:
     database = sqlite3.connect(library)
     try:
         return database.execute(sql).fetchall()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from clips import another, truncate, write_clip, write_image
-from fakes import contents, painted_eyes, pictures, rows, scene
+from fakes import contents, paint, painted_eyes, pictures, rows, scene
 
 from facegrab import crew
 from facegrab.cataloguing import scan_into
@@ -21,16 +21,18 @@ from facegrab.summary import Summary
 
 FRAMES = 24
 """Of ``film``: six segments of four frames."""
-PROCESS = {"skip_frames": 0, "extract_size": 64, "scale": 0.5}
+PROCESS: dict[str, Any] = {"skip_frames": 0, "extract_size": 64, "scale": 0.5}
 
 
 @pytest.fixture
 def film(tmp_path: Path) -> Path:
     """Red crosses the picture, green comes at the ninth frame."""
-    frames = [
-        scene(red=(4 * n, 20), **({"green": (190 - 3 * n, 80)} if n >= 8 else {}))
-        for n in range(FRAMES)
-    ]
+    frames = []
+    for n in range(FRAMES):
+        frame = scene(red=(4 * n, 20))
+        if n >= 8:
+            paint(frame, "green", 190 - 3 * n, 80)
+        frames.append(frame)
     return write_clip(tmp_path / "film.mp4", frames, options={"g": "4", "sc_threshold": "0"})
 
 

@@ -188,6 +188,7 @@ class TestComing:
             assert answers.stranded() == ["2-9.jpg"]
         with writing(path) as answers:
             answers.arrived()
+            answers.gone(["2-9.jpg"])
         with answered(path) as answers:
             assert answers.stranded() == []
 

@@ -20,7 +20,7 @@ from facegrab.types import Faces, Segment
 _MOST = 2**62
 """Of what a segment counts and of its times: numbers of 64 bits, with room for sums."""
 _TICKS = ("pts", "origin")
-_MAY_LACK = (*_TICKS, "trial")
+_MAY_LACK = ("pts", "origin", "pos", "trial")
 
 
 class Begins(Protocol):
