@@ -24,7 +24,8 @@ def test_the_public_names() -> None:
     assert facegrab.__all__ == [
         "AccessError", "DeviceError", "FaceGrab", "FaceGrabError", "GalleryError", "MediaError",
         "MissingError", "OutputError", "Plan", "ProcessSettings", "RecognitionSettings",
-        "SettingError", "StoreError", "Summary", "Watcher", "WeightsError", "__version__", "scan_into",
+        "SettingError", "StoreError", "Summary", "Watcher", "WeightsError", "__version__",
+        "scan_into",
     ]  # fmt: skip
     for name in facegrab.__all__:
         assert getattr(facegrab, name) is not None
