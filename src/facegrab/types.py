@@ -47,8 +47,8 @@ class Frame:
 class Segment:
     """A part of a source that begins with a key frame, and how to go on reading from there.
 
-    Whole numbers and None only, so that ``Segment(**json.loads(json.dumps(asdict(segment))))`` is
-    the same.
+    Whole numbers, bools and None only, so that
+    ``Segment(**json.loads(json.dumps(asdict(segment))))`` is the same.
 
     Attributes:
         number: of the segment in its source, from 0.
@@ -62,6 +62,7 @@ class Segment:
         pos: first byte of its first frame in the file; None where the file does not say.
         trial: frames that are still decoded before any is left out; None: all are decoded, and
             counted as they come out.
+        is_steady: whether all frames before it had times of their own, in order.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Segment:
     origin: int | None = None
     pos: int | None = None
     trial: int | None = None
+    is_steady: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,10 @@ class Clock:
         time_base: seconds per tick of the pts.
         frame_seconds: average duration of a frame.
         origin: ticks of the source's first frame, where another is the first one here.
+
+    Attributes:
+        is_steady: every frame so far had a time of its own, in order: time x time_base from the
+            first one's, as it is in the file.
     """
 
     def __init__(
@@ -30,6 +34,8 @@ class Clock:
         self._origin = origin
         self._last = -self._step
         self._is_whole = True
+        self._is_first = origin is None
+        self.is_steady = True
 
     def is_later(self, pts: int | None) -> bool:
         """Whether the time is later than all so far, on a clock that never broke."""
@@ -40,6 +46,8 @@ class Clock:
     def seconds(self, pts: int | None) -> float:
         """The next frame's time in seconds; pts in ticks, None where the stream has none."""
         follows = self._last + self._step
+        self.is_steady &= self.is_later(pts) or (pts is not None and self._is_first)
+        self._is_first = False
         if pts is None:
             ticks = follows
         else:

@@ -82,6 +82,7 @@ class Decoding:
         self._failures = 0
         tick_seconds, frame_seconds = ticks(self._stream)
         self._clock = Clock(tick_seconds, frame_seconds, start.origin if start else None)
+        self._clock.is_steady = not start or start.is_steady
         packets = file.packets_from(start, reach) if start else file.packets()
         length = Fraction(segments.SEGMENT_SECONDS) / tick_seconds
         self._cuts = Cuts(packets, length, self._awaited)
@@ -103,6 +104,11 @@ class Decoding:
         if start.frames_damaged:
             ahead.want_all()
         return ahead
+
+    @property
+    def origin(self) -> int | None:
+        """Ticks of the source's first frame; None unless all had times of their own, in order."""
+        return self.segments[0].origin if self.segments and self._clock.is_steady else None
 
     def frames(self) -> Iterator[Decoded]:
         """Every sound frame, to the last one the decoder holds back.
@@ -169,7 +175,7 @@ class Decoding:
         if index is None:
             self.count_damaged()
             return None
-        is_later = self._clock.is_later(frame.pts)
+        is_steady, is_later = self._clock.is_steady, self._clock.is_later(frame.pts)
         seconds = self._clock.seconds(frame.pts)
         if frame.is_corrupt:
             self.count_damaged()
@@ -178,7 +184,7 @@ class Decoding:
             self._begin_first(frame, index, trial)
         # What packets call a key frame may be the start of a slow refresh; the frame is none then.
         elif frame.key_frame and is_later:
-            self._begin_next(frame, index, trial)
+            self._begin_next(frame, index, trial, is_steady=is_steady)
         return Decoded(index, seconds, self.segments[-1].number, frame)
 
     def _begin_first(self, frame: av.VideoFrame, index: int, trial: int | None) -> None:
@@ -188,7 +194,9 @@ class Decoding:
             Segment(0, index, 0, 0, width, height, frame.pts, frame.pts, None, trial)
         )
 
-    def _begin_next(self, frame: av.VideoFrame, index: int, trial: int | None) -> None:
+    def _begin_next(
+        self, frame: av.VideoFrame, index: int, trial: int | None, *, is_steady: bool
+    ) -> None:
         """Note the segment that begins with this frame, if one does."""
         begins = self._cuts.begins(frame.pts)
         if begins is None:
@@ -206,5 +214,6 @@ class Decoding:
                 pts=frame.pts,
                 pos=pos,
                 trial=trial,
+                is_steady=is_steady,
             )
         )

@@ -34,6 +34,10 @@ _SHORT_SHARE = 0.02
 # Where positions in a file go by decoding time, or are whatever packet lies there (MPEG streams),
 # a key frame is found from a little earlier.
 _EARLIER_SECONDS = 2
+# Containers of which an index lists the key frames, and no others as such.
+_INDEXED = ("mov,", "matroska", "avi")
+# Those that hold whole packets. Of others packets are cut out as they are read.
+_WHOLE = (*_INDEXED, "asf", "flv", "gif", "ivf", "mxf", "nut", "ogg", "yuv4mpegpipe")
 
 
 class Reach(Enum):
@@ -52,6 +56,8 @@ class Demuxing:
         container: the open file.
         stream: whose decoder is set up, but has decoded nothing.
         notes: what went wrong so far.
+        is_indexed: the container's index lists the key frames.
+        is_whole: it holds whole packets, which have the same times from wherever it is read.
 
     Args:
         path: of the file.
@@ -70,6 +76,8 @@ class Demuxing:
         self.container = open_container(path, hardware) if hardware else open_container(path)
         try:
             self.stream = pick_stream(self.container, path)
+            self.is_indexed = self.container.format.name.startswith(_INDEXED)
+            self.is_whole = self.container.format.name.startswith(_WHOLE)
             self._set_up(hardware)
         except BaseException:
             self.container.close()
@@ -108,27 +116,33 @@ class Demuxing:
         if reach is Reach.DECODE or start.pts is None:
             return self.packets()
         if reach is not Reach.READ:
+            if start.pos is None and not self.is_whole:
+                # It does not begin a part of the stream that has a time: times count on from what
+                # was read before it.
+                return iter(())
             earlier = _EARLIER_SECONDS if reach is Reach.SEEK_EARLIER else 0
             tick_seconds, _ = ticks(self.stream)
             try:
-                self.container.seek(start.pts - round(earlier / tick_seconds), stream=self.stream)
+                packets = self.packets_after_seek(start.pts - round(earlier / tick_seconds))
             except av.FFmpegError as error:
                 _LOG.debug("%s: %s", self._path, error)
                 return iter(())
-        return self._from_key(start.pts, start.pos)
+        else:
+            packets = self.packets()
+        return _from_key(packets, start.pts, start.pos)
 
-    def _from_key(self, pts: int, pos: int | None) -> Iterator[Packet[VideoStream] | None]:
-        later, packets = 0, self.packets()
-        for packet in packets:
-            if packet is None or later > 2 * MAX_REORDER:
-                return
-            is_it = packet.pts == pts and packet.is_keyframe and not packet.is_discard
-            # Of two recordings in one file each may have a frame of that time.
-            if is_it and (pos is None or packet.pos == pos):
-                yield packet
-                yield from packets
-                return
-            later += packet.pts is not None and packet.pts > pts
+    def packets_after_seek(self, pts: int) -> Iterator[Packet[VideoStream] | None]:
+        """The packets from about that time on; the decoder starts anew.
+
+        Raises:
+            av.FFmpegError: the container cannot be sought in.
+        """
+        self.container.seek(pts, stream=self.stream)
+        packets = self.packets()
+        if not self.is_whole:
+            # The first is a part of one, or has the time of another.
+            next(packets, None)
+        return packets
 
     def _note(self, packet: Packet[VideoStream]) -> None:
         ticks = packet.dts if packet.pts is None else packet.pts
@@ -145,6 +159,23 @@ class Demuxing:
             self.notes.append(
                 f"the file is cut off: {self._end_seconds:.1f} s of {promised:.1f} s are there"
             )
+
+
+def _from_key(
+    packets: Iterator[Packet[VideoStream] | None], pts: int, pos: int | None
+) -> Iterator[Packet[VideoStream] | None]:
+    """Those from a key frame on; none if it is not found where it must be."""
+    later = 0
+    for packet in packets:
+        if packet is None or later > 2 * MAX_REORDER:
+            return
+        is_it = packet.pts == pts and packet.is_keyframe and not packet.is_discard
+        # Of two recordings in one file each may have a frame of that time.
+        if is_it and (pos is None or packet.pos == pos):
+            yield packet
+            yield from packets
+            return
+        later += packet.pts is not None and packet.pts > pts
 
 
 def _is_in_hardware(codec: VideoCodecContext) -> bool:

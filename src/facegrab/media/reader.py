@@ -64,6 +64,15 @@ class FrameReader(ABC):
         return tuple(self._segments)
 
     @property
+    def origin(self) -> int | None:
+        """Ticks of a video's first frame, where those of another are its seconds and this.
+
+        None for images, and where frames so far lacked times or came out of their order. To be
+        asked when all were read.
+        """
+        return None
+
+    @property
     def frame_bytes(self) -> int:
         """Of the pixels of one frame of that size."""
         return 3 * self.width * self.height

@@ -127,6 +127,11 @@ class VideoReader(FrameReader):
         return True
 
     @property
+    def origin(self) -> int | None:
+        """Ticks of the source's first frame; None where times so far were not those of packets."""
+        return self._decoding.origin
+
+    @property
     def warnings(self) -> list[str]:
         """Damaged frames, a file that is cut off, reading that was given up."""
         notes = [*self._notes, *self._file.notes]
