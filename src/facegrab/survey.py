@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from facegrab.types import Faces, Segment
 _MOST = 2**62
 """Of what a segment counts and of its times: numbers of 64 bits, with room for sums."""
 _TICKS = ("pts", "origin")
-_MAY_LACK = (*_TICKS, "trial")
+_MAY_LACK = frozenset(each.name for each in fields(Segment) if each.default is None)
 
 
 class Begins(Protocol):
