@@ -52,7 +52,8 @@ class TestSegment:
                 json.dumps(SEGMENT | change)
                 for change in (
                     {"number": -1}, {"first_frame": 1.5}, {"frames_read": "all"}, {"width": True},
-                    {"height": None}, {"pts": 2**63}, {"origin": -(2**63)}, {"trial": -1}, {"pos": -1},
+                    {"height": None}, {"pts": 2**63}, {"origin": -(2**63)}, {"trial": -1},
+                    {"pos": -1},
                     {"first_frame": float("inf")}, {"first_frame": 10**400}, {"more": 1},
                 )
             ),
