@@ -19,7 +19,7 @@ from facegrab.vision.shots import SIGNATURE_LENGTH
 INDEX = Path("/somewhere/facegrab.db")
 SEGMENT: dict[str, Any] = {
     "number": 1, "first_frame": 500, "frames_read": 500, "frames_damaged": 2, "width": 64,
-    "height": 48, "pts": -7, "origin": None, "trial": None,
+    "height": 48, "pts": -7, "origin": None, "pos": None, "trial": None,
 }  # fmt: skip
 STATE: dict[str, Any] = {
     "signatures": [base64.b64encode(bytes(SIGNATURE_LENGTH)).decode()],
@@ -41,7 +41,7 @@ def one_line(caught: pytest.ExceptionInfo[StoreError]) -> None:
 
 class TestSegment:
     def test_it_comes_back(self) -> None:
-        for segment in (Segment(**SEGMENT), Segment(0, 0, 0, 0, 640, 360, 2**61, -(2**61), 33)):
+        for segment in (Segment(**SEGMENT), Segment(0, 0, 0, 0, 640, 360, 2**61, -(2**61), 48, 33)):
             assert segment_of(text_of(segment), INDEX) == segment
 
     @pytest.mark.parametrize(
@@ -53,6 +53,7 @@ class TestSegment:
                 for change in (
                     {"number": -1}, {"first_frame": 1.5}, {"frames_read": "all"}, {"width": True},
                     {"height": None}, {"pts": 2**63}, {"origin": -(2**63)}, {"trial": -1},
+                    {"pos": -1},
                     {"first_frame": float("inf")}, {"first_frame": 10**400}, {"more": 1},
                 )
             ),

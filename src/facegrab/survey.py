@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +20,8 @@ from facegrab.types import Faces, Segment
 _MOST = 2**62
 """Of what a segment counts and of its times: numbers of 64 bits, with room for sums."""
 _TICKS = ("pts", "origin")
-_MAY_LACK = ("pts", "origin", "pos", "trial")
+_MAY_LACK = frozenset(each.name for each in fields(Segment) if each.default is None)
+_YES_OR_NO = frozenset(each.name for each in fields(Segment) if each.type == "bool")
 
 
 class Begins(Protocol):
@@ -164,6 +165,8 @@ def segment_of(text: str, path: Path) -> Segment:
         values = json.loads(text)
         for name, value in values.items():
             if value is None and name in _MAY_LACK:
+                continue
+            if type(value) is bool and name in _YES_OR_NO:
                 continue
             least = -_MOST if name in _TICKS else 0
             if type(value) is not int or not least <= value <= _MOST:
