@@ -9,10 +9,11 @@ from itertools import islice
 import numpy as np
 
 from facegrab.extract import Planned, make
-from facegrab.media.spans import frames_at
+from facegrab.media.spans import SpansReader
 from facegrab.question import Place, Question
 from facegrab.scan import prefetched
 from facegrab.store.answers import Extract, Rows
+from facegrab.store.index import Seen
 from facegrab.store.output import Output
 from facegrab.types import Faces, Frame
 
@@ -34,7 +35,9 @@ class Answering:
         self._output = output
         self._device = device
 
-    def answer(self, place: Place, faces: Faces, step: Callable[[int, int, int], None]) -> None:
+    def answer(
+        self, place: Place, faces: Faces, seen: Seen, step: Callable[[int, int, int], None]
+    ) -> None:
         """Brings a source's part of the folder up to what the index says.
 
         What is there already stays, what is missing is made from the source's frames again, and
@@ -43,6 +46,7 @@ class Answering:
         Args:
             place: the source.
             faces: all of it, in order.
+            seen: the look that saw them.
             step: is told frames gone past, faces, and faces written so far.
 
         Raises:
@@ -58,7 +62,7 @@ class Answering:
         self._output.commit(_without_extracts(rows), gone=gone)
         to_come = len({each.entry.row for each in missing})
         written = rows.dropped.count(None) - to_come
-        for part in self._batches(place, faces, missing):
+        for part in self._batches(place, faces, seen, missing):
             self._write(place, rows, part)
             written += sum(len({each.entry.row for each in planned}) for _, planned in part)
             step(part[-1][0].index + 1, len(faces), written)
@@ -66,7 +70,7 @@ class Answering:
         self._output.finish(place.row)
 
     def _batches(
-        self, place: Place, faces: Faces, missing: Sequence[Planned]
+        self, place: Place, faces: Faces, seen: Seen, missing: Sequence[Planned]
     ) -> Iterator[list[tuple[Frame, list[Planned]]]]:
         """Frames and what is to be cut from each, some at a time."""
         if not missing:
@@ -78,8 +82,11 @@ class Answering:
             (frame, float(faces.pts_seconds[planned[0].entry.row]))
             for frame, planned in sorted(of_frame.items())
         ]
-        read = frames_at(place.source, wanted, self._device)
-        with prefetched(read) as frames:
+        every, device = seen.request.every, self._device
+        with (
+            SpansReader(place.source, wanted, seen.origin, every, device) as reader,
+            prefetched(reader) as frames,
+        ):
             while part := [(frame, of_frame[frame.index]) for frame in islice(frames, AT_A_TIME)]:
                 yield part
 

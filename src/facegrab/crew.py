@@ -74,6 +74,7 @@ class Part:
         following: where the next segment begins; None if there is none.
         frames_read: of the source, up to the segment's end.
         frames_damaged: of the source, up to there.
+        origin: of the reader.
         warnings: of the reader.
         seconds: spent, by stage.
     """
@@ -82,6 +83,7 @@ class Part:
     following: Segment | None
     frames_read: int
     frames_damaged: int
+    origin: int | None
     warnings: tuple[str, ...]
     seconds: dict[str, float]
 
@@ -160,6 +162,7 @@ class Relay(FrameReader):
         self.frame_count, self.duration_seconds = reader.frame_count, reader.duration_seconds
         self._segments = [start]
         self._warnings: list[str] = []
+        self._origin: int | None = None
         self._behind: FrameReader | None = None
 
     def go_on(self, reader: FrameReader) -> None:
@@ -177,6 +180,11 @@ class Relay(FrameReader):
         return self._behind.frames_damaged if self._behind else super().frames_damaged
 
     @property
+    def origin(self) -> int | None:
+        """See FrameReader."""
+        return self._behind.origin if self._behind else self._origin
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """See FrameReader."""
         own = super().segments
@@ -188,6 +196,7 @@ class Relay(FrameReader):
             self._segments.append(part.following)
         self._tally.read, self._tally.damaged = part.frames_read, part.frames_damaged
         self._warnings = list(part.warnings)
+        self._origin = part.origin
 
     @property
     def warnings(self) -> list[str]:
@@ -224,6 +233,7 @@ class _Worker:
                 following,
                 reader.frames_read,
                 reader.frames_damaged,
+                reader.origin,
                 tuple(reader.warnings),
                 dict(self._look.seconds),
             )

@@ -80,7 +80,7 @@ class Run(Walk):
             if not entered.complete:
                 sift = seen.request.narrows(self._asked)
                 faces = self._output.index.faces(seen.row, sift)
-                self._answering.answer(place, faces, self._watcher.step)
+                self._answering.answer(place, faces, seen, self._watcher.step)
             if known:
                 tally = self._output.tally(entered.row)
                 self._watcher.step(seen.frames_read, tally.found, tally.written)

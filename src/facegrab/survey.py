@@ -143,6 +143,7 @@ class Gather:
             frames_damaged=read.frames_damaged,
             warnings=json.dumps(reader.warnings),
             computed=self.computed,
+            origin=reader.origin,
         )
 
 

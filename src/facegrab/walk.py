@@ -100,6 +100,14 @@ class Visit:
         return self.seen
 
 
+def _is_sound(part: Part, segment: Segment, planned: Segment | None) -> bool:
+    """Whether a segment came out as its packets had announced."""
+    if part.frames_damaged > segment.frames_damaged:
+        return False
+    ends = [each and (each.pts, each.first_frame) for each in (part.following, planned)]
+    return ends[0] == ends[1]
+
+
 class Walk:
     """Goes through sources and looks at those that the index does not know.
 
@@ -354,9 +362,11 @@ class Walk:
         knows them.
         """
         for (segment, future), after in zip_longest(visit.parts, visit.parts[1:]):
-            part = result(future)
-            following = after[0] if after else None
-            if part.frames_damaged > segment.frames_damaged or part.following != following:
+            try:
+                part = result(future)
+            except MediaError:  # it does not begin as was planned
+                part = None
+            if part is None or not _is_sound(part, segment, after[0] if after else None):
                 every, device = self._settings.skip_frames + 1, self._settings.device
                 reader = open_source(visit.source, every, device, segment)
                 relay.go_on(visit.stack.enter_context(reader))

@@ -66,6 +66,7 @@ class Seen:
         height: of its frames in pixels.
         duration_seconds: of the source, if known.
         frame_count: of the source, if known.
+        origin: ticks of its first frame, by which frames are found again; None if unknown.
         frames_read: frames gone past.
         frames_looked_at: frames searched for faces.
         frames_damaged: frames that could not be decoded.
@@ -82,6 +83,7 @@ class Seen:
     height: int
     duration_seconds: float | None
     frame_count: int | None
+    origin: int | None
     frames_read: int
     frames_looked_at: int
     frames_damaged: int
@@ -115,8 +117,8 @@ class SegmentRow:
 
 _SCAN_COLUMNS = (
     "id, detection, every, smallest_px, largest_px, path, width, height, duration_seconds,"
-    " frame_count, frames_read, frames_looked_at, frames_damaged, warnings, computed, complete,"
-    " forgotten"
+    " frame_count, origin, frames_read, frames_looked_at, frames_damaged, warnings, computed,"
+    " complete, forgotten"
 )
 
 
@@ -306,7 +308,8 @@ class Index:
 def _seen(row: Sequence[Any]) -> Seen:
     """A row of the table scan; ValueError, TypeError or RecursionError if it is none of ours."""
     number, detection, every, smallest_px, largest_px, path, width, height, *rest = row
-    seconds, frames, read, looked_at, damaged, warnings, computed, complete, forgotten = rest
+    seconds, frames, origin, read, looked_at, damaged, warnings, computed, *flags = rest
+    complete, forgotten = flags
     lines = json.loads(warnings)
     whole = (every, width or 0, height or 0, frames or 0, read, looked_at, damaged)
     broken = (smallest_px, largest_px or 0.0, seconds or 0.0)
@@ -317,6 +320,7 @@ def _seen(row: Sequence[Any]) -> Seen:
         or not all(type(each) is str for each in (*texts, *lines))
         or type(lines) is not list
         or every < 1
+        or type(origin or 0) is not int
     ):
         raise ValueError("no look of FaceGrab")
     return Seen(
@@ -327,6 +331,7 @@ def _seen(row: Sequence[Any]) -> Seen:
         height or 0,
         seconds,
         frames,
+        origin,
         read,
         looked_at,
         damaged,

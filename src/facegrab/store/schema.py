@@ -89,6 +89,7 @@ CREATE TABLE scan (
     width INTEGER, height INTEGER,
     duration_seconds REAL,
     frame_count INTEGER,
+    origin INTEGER,
     frames_read INTEGER NOT NULL DEFAULT 0,
     frames_looked_at INTEGER NOT NULL DEFAULT 0,
     frames_damaged INTEGER NOT NULL DEFAULT 0,
