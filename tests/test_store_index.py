@@ -93,13 +93,13 @@ class TestRoundTrip:
             row = add_scan(index, random_faces(2), asked=replace(ASKED, largest_px=300.0))
             with index.database.transaction():
                 index.update(
-                    row, width=640, height=360, duration_seconds=1.5, frame_count=37,
+                    row, width=640, height=360, duration_seconds=1.5, frame_count=37, origin=-7,
                     frames_read=37, frames_damaged=1, warnings='["odd", "\\u00e4"]', computed="cpu",
                 )  # fmt: skip
         with indexed(tmp_path / "i.db") as index:
             assert index.scans() == [index.scan(row)] == [
                 Seen(
-                    row, replace(ASKED, largest_px=300.0), "/a.mp4", 640, 360, 1.5, 37, 37, 3, 1,
+                    row, replace(ASKED, largest_px=300.0), "/a.mp4", 640, 360, 1.5, 37, -7, 37, 3, 1,
                     ("odd", "ä"), "cpu", True, False,
                 )
             ]  # fmt: skip

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from math import ceil
 from pathlib import Path
 from typing import Protocol
 
@@ -413,7 +414,10 @@ class Walk:
         summary.sources_known += 1
         summary.frames_read += seen.frames_read
         summary.frames_known += seen.frames_read
-        summary.frames_looked_at += seen.frames_looked_at
+        # Of a finer look only those that this one asks for.
+        summary.frames_looked_at += ceil(
+            seen.frames_looked_at * seen.request.every / self._asked.every
+        )
         summary.frames_damaged += seen.frames_damaged
         summary.computed = summary.computed or seen.computed
         summary.warnings += [f"{seen.path}: {line}" for line in seen.warnings]
