@@ -24,7 +24,6 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(compute, "has_openvino", lambda: True)
     monkeypatch.setattr(compute, "has_bf16", lambda: True)
     monkeypatch.setattr(compute, "has_int8", lambda: True)
-    monkeypatch.setattr(compute, "has_fast_int8", lambda: False)
     return monkeypatch
 
 
@@ -79,40 +78,10 @@ def test_what_is_in_float_takes_the_best_there_is(machine: pytest.MonkeyPatch, b
         assert Compute(precision=precision).float_precision == precision
 
 
-@pytest.mark.parametrize("bf16", [True, False])
-def test_auto_is_int8_where_that_is_fastest(machine: pytest.MonkeyPatch, bf16: bool) -> None:
-    """Of networks that have it, and only if nothing else was asked for."""
-    machine.setattr(compute, "has_bf16", lambda: bf16)
-    assert of("dlib", "auto")[1] != INT8
-    others = [of(kind, "auto") for kind in ("quick", "even", "unknown")]
-    machine.setattr(compute, "has_fast_int8", lambda: True)
-    assert of("dlib", "auto") == (OPENVINO, INT8)
-    assert [of(kind, "auto") for kind in ("quick", "even", "unknown")] == others
-    for precision in ("exact", "f32", *(["bf16"] if bf16 else [])):
-        assert of("dlib", precision)[1] != INT8
-
-
-@pytest.mark.parametrize(
-    ("said", "fast"),
-    [
-        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni avx512_bf16\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni amx_int8\n", False),
-        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n", False),
-        ("bugs\t: avx512_vnni\nFeatures\t: asimddp\n", False),
-        (None, False),
-    ],
-)
-def test_int8_is_fastest_with_vnni_and_without_amx(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str | None, fast: bool
-) -> None:
-    flags = tmp_path / "cpuinfo"
-    if said is not None:
-        flags.write_text(said)
-    monkeypatch.setattr(compute, "_CPUINFO", flags)
-    monkeypatch.setattr(compute, "has_int8", lambda: True)
-    assert compute.has_fast_int8.__wrapped__() == fast
-    monkeypatch.setattr(compute, "has_int8", lambda: False)
-    assert not compute.has_fast_int8.__wrapped__()
+def test_auto_is_never_int8(machine: pytest.MonkeyPatch) -> None:
+    for bf16 in (True, False):
+        machine.setattr(compute, "has_bf16", lambda there=bf16: there)
+        assert of("dlib", "auto")[1] != INT8
 
 
 def test_int8_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,7 @@
 """How networks are computed on this machine: device, runtime, precision, threads.
 
-Which is fastest was measured (docs/performance.md): on x86-64 OpenVINO, in int8 where the processor
-has instructions for that and no AMX, in bfloat16 where it multiplies such numbers in hardware;
-elsewhere ONNX Runtime in float32.
+Which is fastest was measured (docs/performance.md): on x86-64 OpenVINO, in bfloat16 where the
+processor multiplies such numbers in hardware; elsewhere ONNX Runtime in float32.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TypeAlias
 
 from facegrab.errors import DeviceError
@@ -36,9 +34,6 @@ Best: TypeAlias = tuple[str, str]
 """Runtime and precision."""
 
 _X86 = ("x86_64", "amd64")
-_CPUINFO = Path("/proc/cpuinfo")
-_INT8_FLAG, _MATRIX_FLAG = "avx512_vnni", "amx_int8"
-"""Linux's names of the instructions that add up products of bytes, and of those for matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def choose(
     if device != CPU or not has_openvino():
         best = FP16 if device == CUDA and precision == AUTO else F32
         return Compute(device, ONNX_RUNTIME, best, threads, asked, precision == EXACT, by_itself)
-    if precision == INT8 or (precision == AUTO and has_fast_int8()):
+    if precision == INT8:
         return Compute(device, OPENVINO, INT8, threads, asked, by_itself=by_itself)
     fast = BF16 if precision == BF16 or (precision == AUTO and has_bf16()) else F32
     return Compute(device, OPENVINO, fast, threads, asked, precision == EXACT, by_itself)
@@ -189,22 +184,6 @@ def has_int8() -> bool:
     from facegrab.models.openvino_runtime import capabilities
 
     return "INT8" in capabilities()
-
-
-@lru_cache(maxsize=1)
-def has_fast_int8() -> bool:
-    """Computing in int8 is the fastest of what decides as float32 does.
-
-    So it is with AVX-512's VNNI and without AMX: dlib's networks take two thirds of their time in
-    bfloat16 (measured on Zen 4). With AMX they gain a tenth, which is not worth a second form.
-    Where the system is not Linux, it does not tell, and int8 has to be asked for.
-    """
-    try:
-        lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return _INT8_FLAG in flags and _MATRIX_FLAG not in flags and has_int8()
 
 
 def usable_cores() -> int:

@@ -31,7 +31,6 @@ _DLIB_MODELS = "https://github.com/davisking/dlib-models"
 BEST: dict[str, Best] = {
     # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2.
     "mtcnn": (OPENVINO, F32),
-    # In int8 where a processor is made for that rather (compute.has_fast_int8).
     "dlib": (OPENVINO, BF16),
     # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.
     "yunet": (ONNX_RUNTIME, F32),
