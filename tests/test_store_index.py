@@ -99,8 +99,8 @@ class TestRoundTrip:
         with indexed(tmp_path / "i.db") as index:
             assert index.scans() == [index.scan(row)] == [
                 Seen(
-                    row, replace(ASKED, largest_px=300.0), "/a.mp4", 640, 360, 1.5, 37, -7, 37, 3, 1,
-                    ("odd", "ä"), "cpu", True, False,
+                    row, replace(ASKED, largest_px=300.0), "/a.mp4", 640, 360, 1.5, 37, -7, 37, 3,
+                    1, ("odd", "ä"), "cpu", True, False,
                 )
             ]  # fmt: skip
 
