@@ -13,7 +13,8 @@ import pytest
 from clips import claim_png, write_clip, write_image, write_sound
 from fakes import assert_consistent, contents, fail_at, pictures, scene
 
-from facegrab.cli import FAILED, OK, main
+from facegrab.cli import main
+from facegrab.options import FAILED, OK
 
 ROOT = not hasattr(os, "geteuid") or os.geteuid() == 0
 

@@ -29,9 +29,10 @@ from rich.console import Console
 
 import facegrab
 from facegrab import ProcessSettings, RecognitionSettings, Summary
-from facegrab.cli import FAILED, INTERRUPTED, OK, main
+from facegrab.cli import main
 from facegrab.console import Screen
 from facegrab.early import Early
+from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
 from facegrab.vision.look import Eyes
@@ -303,9 +304,9 @@ class TestOptions:
             assert value in text
 
     def test_the_list_of_options_here_is_complete(self) -> None:
-        from facegrab.cli import _parser
+        from facegrab.options import run_parser
 
-        known = {name for action in _parser()._actions for name in action.option_strings}
+        known = {name for action in run_parser()._actions for name in action.option_strings}
         assert known == {*OPTIONS, *(short for short in OPTIONS.values() if short)}
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,16 +49,18 @@ MAY_IMPORT = {
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
-    "eval_command": GROUND | {"evaluate", "models", "roc", "store", "verification", "vision"},
+    "eval_command": GROUND
+    | {"evaluate", "options", "models", "roc", "store", "verification", "vision"},
     "console": {"summary"},
-    "cli": GROUND | {"console", "early", "grab", "indexing", "media"},
-    "scan_command": GROUND | {"cataloguing", "cli", "console", "early", "media"},
-    "index_command": GROUND | {"choice", "indexing", "people", "store"},
+    "options": GROUND | {"__init__"},
+    "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options"},
+    "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
+    "index_command": GROUND | {"choice", "indexing", "options", "people", "store"},
     "doctor": GROUND
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
-    "doctor_command": GROUND | {"cli", "doctor", "__init__"},
-    "models_command": {"errors", "settings", "types", "models"},
-    "show_command": {"errors", "store"},
+    "doctor_command": GROUND | {"doctor", "options"},
+    "models_command": {"errors", "settings", "types", "models", "options"},
+    "show_command": {"errors", "options", "store"},
     "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
     "__main__": {"cli"},
 }
@@ -76,8 +78,8 @@ ONLY_IN = {
     "sqlite3": {"store"},
     "zipfile": {"models", "people"},
     "rich": {"console"},
-    "argparse": {"cli", "doctor_command", "eval_command", "index_command", "models_command"}
-    | {"scan_command", "show_command"},
+    "argparse": {"cli", "options", "doctor_command", "eval_command", "index_command"}
+    | {"models_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
     "pyarrow": {"store"},
     "dlib": set(),

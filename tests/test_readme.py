@@ -20,8 +20,8 @@ from matplotlib import cbook
 from matplotlib.image import imread
 
 from facegrab import ProcessSettings, RecognitionSettings
-from facegrab.cli import _parser
 from facegrab.models import packs
+from facegrab.options import run_parser
 from facegrab.scan import BATCH_BYTES
 from facegrab.store.answers import CSV_COLUMNS
 from facegrab.types import Image
@@ -232,7 +232,7 @@ OPTION_ROWS = {
     tuple(re.findall(r"`(-[^`]+)`", row.split("|")[1])): row.split("|")[2:5]
     for row in re.findall(r"^\| `-.*$", README, re.MULTILINE)
 }
-ACTIONS = [action for action in _parser()._actions if action.dest not in ("help", "version")]
+ACTIONS = [action for action in run_parser()._actions if action.dest not in ("help", "version")]
 
 
 def test_every_option_is_in_the_table_and_no_other() -> None:

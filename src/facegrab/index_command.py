@@ -7,12 +7,10 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from facegrab import settings
 from facegrab.errors import FaceGrabError, SettingError
-
-OK, FAILED, INTERRUPTED = 0, 1, 130
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser
 
 _BIOMETRIC = "it holds biometric data: whoever has it can recognise these people elsewhere"
 
@@ -137,20 +135,15 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} (facegrab index --help shows what there is)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab index",
         description="Looks into an index, removes from it, and hands it to other programs. An "
         "index is the file of facegrab scan, or facegrab.db in the folder of a run; the folder's "
         "name will do.",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     _add_info(commands)
     _add_forget(commands)
     vacuum = commands.add_parser(
@@ -163,14 +156,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_info(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_info(commands: argparse._SubParsersAction[Parser]) -> None:
     info = commands.add_parser("info", help="what is in it")
     info.add_argument("index", type=Path, metavar="INDEX")
     info.add_argument("--json", action="store_true", help="for programs")
     info.set_defaults(run=_info)
 
 
-def _add_forget(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_forget(commands: argparse._SubParsersAction[Parser]) -> None:
     forget = commands.add_parser(
         "forget",
         help="remove sources, or all people but some",
@@ -206,7 +199,7 @@ def _add_forget(commands: argparse._SubParsersAction[_Parser]) -> None:
     forget.set_defaults(run=_forget)
 
 
-def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_export(commands: argparse._SubParsersAction[Parser]) -> None:
     export = commands.add_parser(
         "export",
         help="write the faces into a file for other programs",

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from facegrab import cli
-from facegrab.errors import FaceGrabError, SettingError
+from facegrab.errors import FaceGrabError
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
 from facegrab.settings import ProcessSettings
-
-OK, FAILED, INTERRUPTED = 0, 1, 130
 
 RUN_OPTIONS = (
     "skip_frames",
@@ -43,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         0, 1 on an error, 130 on Ctrl-C.
     """
     try:
-        options = _parser().parse_args(cli._normalised(list(arguments)))
+        options = _parser().parse_args(normalised(list(arguments)))
         process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
         return _scan(options, process)
     except FaceGrabError as error:
@@ -77,13 +74,8 @@ def _scan(options: argparse.Namespace, process: ProcessSettings) -> int:
     return FAILED if summary.failed else OK
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} (facegrab scan --help shows the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab scan",
         description="Writes every face of videos and pictures into an index, and no picture: what "
         "is scanned once answers any number of questions (facegrab -r ... --index FILE).",
@@ -106,8 +98,5 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the index; made if missing. What it holds already is not looked at again",
     )
-    group = parser.add_argument_group("as in a run")
-    for action in cli._parser()._actions:
-        if action.dest in RUN_OPTIONS:
-            group._add_action(action)
+    add_run_options(parser, RUN_OPTIONS)
     return parser
