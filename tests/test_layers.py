@@ -36,10 +36,12 @@ MAY_IMPORT = {
     "answering": GROUND | {"extract", "media", "question", "scan", "store"},
     "crew": GROUND
     | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
-    "walk": GROUND | {"crew", "early", "media", "people", "scan", "store", "survey", "vision"},
+    "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
+    "walk": GROUND
+    | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
     "run": GROUND
     | {"answering", "choice", "crew", "early", "harvest", "question", "request", "store"}
-    | {"survey", "vision", "walk"},
+    | {"survey", "vision", "visit", "walk"},
     "cataloguing": GROUND
     | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
     "indexing": GROUND | {"media", "people", "store"},

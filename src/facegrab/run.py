@@ -18,7 +18,8 @@ from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Watcher
 from facegrab.survey import Gather
 from facegrab.vision.look import Look
-from facegrab.walk import Visit, Walk
+from facegrab.visit import Visit, plan_of_known
+from facegrab.walk import Walk
 
 
 class Run(Walk):
@@ -75,7 +76,7 @@ class Run(Walk):
         try:
             if known:
                 self._output.moved(seen, source.path, source.images)
-                self._watcher.begin(self._plan_of(source, seen))
+                self._watcher.begin(plan_of_known(source, seen, self._asked))
                 self._count_known(seen)
             if not entered.complete:
                 sift = seen.request.narrows(self._asked)

@@ -6,13 +6,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from math import ceil
 from pathlib import Path
-from typing import Protocol
 
 from facegrab.crew import Crew, Orders, Part, Relay, Task, result
 from facegrab.early import Early
@@ -25,80 +22,17 @@ from facegrab.people.link import Linker, frames_needed
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings
 from facegrab.store.index import Request, Seen
-from facegrab.summary import Plan, Summary, Watcher
-from facegrab.survey import Begins, Gather, Survey, segment_of
+from facegrab.summary import Summary, Watcher
+from facegrab.survey import Gather, Survey, segment_of
 from facegrab.types import Frame, Segment
 from facegrab.vision.look import Look
+from facegrab.visit import NotReadError, Store, Visit, plan_of, plan_of_known
 
 logger = logging.getLogger(__name__)
 
 
-class Store(Begins, Protocol):
-    """Where what is seen goes: store.library.Library or store.output.Output."""
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is anything on disk."""
-
-    def find(self, content: str, asked: Request) -> Seen | None:
-        """The look that answers a request for a source, or that began to."""
-
-    def moved(self, seen: Seen, path: Path, images: Sequence[Path]) -> None:
-        """Notes where a source lies now."""
-
-    def forget_from(self, scan: int, content: str, number: int, first_frame: int) -> None:
-        """Forgets the part of a segment."""
-
-    def sweep(self) -> None:
-        """Removes what processes that are gone have left."""
-
-    def write_table(self) -> None:
-        """Writes what is there for people."""
-
-
 MOST_ON_THE_WAY = 64
 """Sources begun at a time, by the processes of ``jobs``: short ones shall not be waited for."""
-
-
-class _NotReadError(Exception):
-    """A source cannot be read; others may."""
-
-    def __init__(self, why: Exception) -> None:
-        super().__init__(str(why))
-        self.why = why
-
-
-@dataclass(slots=True)
-class Visit:
-    """A source on its way.
-
-    Attributes:
-        source: which.
-        content: what it is known by.
-        stack: closes what is open.
-        seen: what the index says of it, if anything.
-        start: where reading goes on; None for the beginning.
-        reader: of what is not known; None if all is.
-        frames: of the reader.
-        gather: takes what is seen.
-        parts: segments that others look through, and what comes of it.
-    """
-
-    source: Source
-    content: str
-    stack: ExitStack
-    seen: Seen | None
-    start: Segment | None = None
-    reader: FrameReader | None = None
-    frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
-    gather: Gather | None = None
-    parts: list[tuple[Segment, Future[Part]]] = field(default_factory=list)
-
-    @property
-    def done(self) -> Seen:
-        """What the index says of a source that was seen to its end."""
-        assert self.seen is not None
-        return self.seen
 
 
 def _is_sound(part: Part, segment: Segment, planned: Segment | None) -> bool:
@@ -207,7 +141,7 @@ class Walk:
         """A source that cannot be read is noted; others may be read."""
         try:
             yield
-        except _NotReadError as error:
+        except NotReadError as error:
             self._last_error = error.why
             self._summary.failed.append((source.path, str(error.why)))
 
@@ -226,7 +160,7 @@ class Walk:
             stack: closes what is opened.
 
         Raises:
-            _NotReadError: it cannot be read.
+            NotReadError: it cannot be read.
         """
         try:
             content = content_key(source)
@@ -240,7 +174,7 @@ class Walk:
             planned = self._planned(source, start) if self._crew else None
         # Only here: an output that may not be written is no matter of a source.
         except (MediaError, MissingError, AccessError) as error:
-            raise _NotReadError(error) from error
+            raise NotReadError(error) from error
         # Known once more, less what was forgotten.
         visit = Visit(source, content, stack, self._known(content), start, reader, frames)
         visit.gather = self._gather(visit)
@@ -265,7 +199,7 @@ class Walk:
         """Looks at what is not known, and answers.
 
         Raises:
-            _NotReadError: the source cannot be read to its end.
+            NotReadError: the source cannot be read to its end.
         """
         try:
             if visit.reader is None:
@@ -275,7 +209,7 @@ class Walk:
                 self._answer(visit)
         except (MediaError, MissingError) as error:
             self._done.pop(visit.content, None)
-            raise _NotReadError(error) from error
+            raise NotReadError(error) from error
         self._done[visit.content] = visit.source.path
 
     def _is_done(self, content: str, source: Source) -> bool:
@@ -320,7 +254,7 @@ class Walk:
         look = self._look = self._look or self._open_look()
         self._summary.computed = look.eyes.computed
         known = seen.frames_looked_at if seen else 0
-        self._watcher.begin(self._plan(source, reader, look))
+        self._watcher.begin(plan_of(source, reader, look, self._settings.skip_frames + 1))
         assert visit.gather is not None
         gather = visit.gather
         gather.computed = look.eyes.computed
@@ -403,7 +337,7 @@ class Walk:
         seen = visit.done
         if visit.reader is None:
             self._store.moved(seen, visit.source.path, visit.source.images)
-            self._watcher.begin(self._plan_of(visit.source, seen))
+            self._watcher.begin(plan_of_known(visit.source, seen, self._asked))
             self._count_known(seen)
             self._watcher.end()
         self._summary.faces_found += self._store.index.count(seen.row)
@@ -421,34 +355,6 @@ class Walk:
         summary.frames_damaged += seen.frames_damaged
         summary.computed = summary.computed or seen.computed
         summary.warnings += [f"{seen.path}: {line}" for line in seen.warnings]
-
-    def _plan_of(self, source: Source, seen: Seen) -> Plan:
-        """Of a source that is in the index."""
-        return Plan(
-            source=source.path,
-            width=seen.width,
-            height=seen.height,
-            frame_count=seen.frame_count,
-            every=self._settings.skip_frames + 1,
-            smallest_face_px=round(max(seen.request.smallest_px, self._asked.smallest_px)),
-            fed_width=0,
-            fed_height=0,
-            known=True,
-        )
-
-    def _plan(self, source: Source, reader: FrameReader, look: Look) -> Plan:
-        feed = look.feed(reader.width, reader.height)
-        fed_width, fed_height = feed.size(reader.width, reader.height)
-        return Plan(
-            source=source.path,
-            width=reader.width,
-            height=reader.height,
-            frame_count=reader.frame_count,
-            every=self._settings.skip_frames + 1,
-            smallest_face_px=feed.smallest_source_px(look.eyes.detector.smallest_px),
-            fed_width=fed_width,
-            fed_height=fed_height,
-        )
 
     def _timed_decode(self, reader: FrameReader) -> Iterator[Frame]:
         frames = iter(reader)
