@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
     (source,) = find_sources([str(options.clip)])
-    with Early(source, settings) as early:
+    with Early(source, settings, options.index) as early:
         grab = FaceGrab(options.reference, process=settings)
         summary = grab.process(
             options.clip, options.output, index=options.index, watcher=watch, early=early

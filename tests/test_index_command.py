@@ -141,6 +141,15 @@ class TestInfo:
             assert main(["index", command, str(tmp_path / name), *more]) == 1
             assert str(tmp_path) in one_line(capsys)
 
+    def test_a_folder_whose_faces_lie_elsewhere_names_the_place(
+        self, library: Path, red: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out = tmp_path / "o"
+        assert main(["-r", str(red), *RUN, "--index", str(library), "-o", str(out)]) == 0
+        capsys.readouterr()
+        assert main(["index", "info", str(out)]) == 1
+        assert str(library) in one_line(capsys)
+
     def test_no_database(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "a.db").write_bytes(b"no database" * 99)
         assert main(["index", "info", str(tmp_path / "a.db")]) == 1

@@ -104,7 +104,8 @@ def _run(
         inputs = options.input or _indexed(options.index)
         sources = find_sources(inputs)
         screen.expect(len(sources), {source.path for source in sources if source.images})
-        with Early(sources[0], process) as early:
+        index = Path(options.index or Path(options.output, "facegrab.db"))
+        with Early(sources[0], process, index) as early:
             grab = FaceGrab(options.reference, recognition, process)
             screen.say_references(grab.reference_count)
             screen.say(grab.models)

@@ -90,13 +90,27 @@ def index_file(path: Path) -> Path:
     """The index of a path: the file itself, or that of an output folder.
 
     Raises:
-        MissingError: there is none.
+        MissingError: there is none, or the folder's faces lie in another one, which it names.
     """
     file = path / INDEX_NAME if path.is_dir() else path
     if not file.is_file():
         what = "holds no index" if path.is_dir() else "is no file"
         raise MissingError(f"{path} {what}: name an index, or a folder that a run wrote")
+    elsewhere = _elsewhere(file)
+    if elsewhere is not None:
+        raise MissingError(f"the faces of {path} lie in {elsewhere}: name that one")
     return file
+
+
+def _elsewhere(file: Path) -> str | None:
+    """The index that a folder's run was given, if it was given one."""
+    with Database(file, alone=False) as database:
+        rows = database.fetch("SELECT value FROM run WHERE name = 'index'")
+    try:
+        value = json.loads(rows[0][0]) if rows else None
+    except (ValueError, TypeError):
+        return None
+    return value if isinstance(value, str) else None
 
 
 def info(path: Path) -> IndexInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from facegrab.errors import FaceGrabError
 from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
@@ -66,7 +67,7 @@ def _scan(options: argparse.Namespace, process: ProcessSettings) -> int:
         screen.expect(
             len(sources), {source.path for source in sources if source.images}, asking=False
         )
-        with Early(sources[0], process) as early:
+        with Early(sources[0], process, Path(options.index)) as early:
             summary = scan_into(options.index, options.input, process, watcher=screen, early=early)
         screen.say_scanned(summary, options.index)
     if summary.interrupted:
