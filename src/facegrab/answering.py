@@ -17,8 +17,9 @@ from facegrab.store.index import Seen
 from facegrab.store.output import Output
 from facegrab.types import Faces, Frame
 
-AT_A_TIME = 64
-"""Frames whose extracts are committed together: the first ones are there soon."""
+FIRST, AT_A_TIME = 4, 64
+"""Frames whose extracts are committed together: few at first, so that they are there soon, then
+more and more."""
 
 
 class Answering:
@@ -87,8 +88,10 @@ class Answering:
             SpansReader(place.source, wanted, seen.origin, every, device) as reader,
             prefetched(reader) as frames,
         ):
-            while part := [(frame, of_frame[frame.index]) for frame in islice(frames, AT_A_TIME)]:
+            count = FIRST
+            while part := [(frame, of_frame[frame.index]) for frame in islice(frames, count)]:
                 yield part
+                count = min(2 * count, AT_A_TIME)
 
     def _write(self, place: Place, rows: Rows, part: Sequence[tuple[Frame, list[Planned]]]) -> None:
         entries: list[Extract] = []

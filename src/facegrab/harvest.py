@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
-from facegrab.extract import Planned, make
+from facegrab.extract import make
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.question import Place, Question
@@ -18,6 +19,16 @@ from facegrab.store.origin import Origin
 from facegrab.store.output import Output
 from facegrab.survey import Gather
 from facegrab.types import Faces, Frame, Image
+
+
+class TakesExtracts(Protocol):
+    """Takes extracts with their names and where they are from: Output or Album."""
+
+    def write(self, name: str, image: Image, origin: Origin) -> None:
+        """One that will probably be kept."""
+
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """One that will probably be dropped."""
 
 
 class Harvest(Gather):
@@ -81,9 +92,7 @@ class Harvest(Gather):
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
         start = time.perf_counter()
         if scanned.extracts is None:
-            cut_out = len(
-                cut(self._question, self._place, scanned.frames, faces, self._output.write)
-            )
+            cut_out = len(cut(self._question, self._place, scanned.frames, faces, self._output))
         else:
             self._output.adopt(dict(scanned.extracts))
             cut_out = len(scanned.extracts)
@@ -115,7 +124,7 @@ def cut(
     place: Place,
     frames: Sequence[Frame],
     faces: Faces,
-    write: Callable[[str, Image, Origin], None],
+    takes: TakesExtracts,
 ) -> list[str]:
     """Cuts extracts that may be wanted out of some frames.
 
@@ -124,16 +133,16 @@ def cut(
         place: the source.
         frames: of a batch.
         faces: theirs.
-        write: takes an extract: its name, the image, where it is from.
+        takes: takes the extracts.
 
     Returns:
-        the names.
+        their names.
     """
-    planned, origin_of = question.may_want(place, faces)
-    of_frame: dict[int, list[Planned]] = {}
-    for each in planned:
-        of_frame.setdefault(int(faces.frame[each.entry.row]), []).append(each)
-    for frame in frames:
-        for each, image in make(of_frame.get(frame.index, ()), frame.image):
-            write(each.entry.file, image, origin_of(each))
-    return [each.entry.file for each in planned]
+    likely, unlikely, origin_of = question.may_want(place, faces)
+    image_of = {frame.index: frame.image for frame in frames}
+    for some, take in ((likely, takes.write), (unlikely, takes.keep_back)):
+        for planned in some:
+            image = image_of[int(faces.frame[planned.entry.row])]
+            for each, extract in make([planned], image):
+                take(each.entry.file, extract, origin_of(each))
+    return [each.entry.file for each in (*likely, *unlikely)]

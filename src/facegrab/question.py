@@ -103,12 +103,16 @@ class Question:
 
     def may_want(
         self, place: Place, faces: Faces
-    ) -> tuple[list[Planned], Callable[[Planned], Origin]]:
-        """Extracts that may be wanted once whole tracks are known, and where each is from.
+    ) -> tuple[list[Planned], list[Planned], Callable[[Planned], Origin]]:
+        """Extracts that may be wanted once whole tracks are known.
 
         Args:
             place: the faces' source.
             faces: of one batch.
+
+        Returns:
+            those that will probably be wanted, those that will only if their tracks are the
+            person's, and where each is from.
         """
         alone = decide(faces.embedding, self._gallery, self._choice.tolerance, per_frame=True)
         near = alone.matched
@@ -116,7 +120,9 @@ class Question:
             near = near | (alone.distance <= rescue_limit(self._choice.tolerance))
         rows = np.flatnonzero(near & (faces.sharpness >= self._blur_threshold)).tolist()
         planned, _ = self._extractor.plan(faces, rows, partial(place.name, faces))
-        return planned, partial(self.origin, place, faces, alone.distance)
+        likely = [each for each in planned if alone.matched[each.entry.row]]
+        unlikely = [each for each in planned if not alone.matched[each.entry.row]]
+        return likely, unlikely, partial(self.origin, place, faces, alone.distance)
 
     def origin(
         self, place: Place, faces: Faces, distance: NDArray[np.float32], planned: Planned

@@ -20,6 +20,9 @@ THREADS = 2
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
+MOST_HELD_BYTES = 32 * 2**20
+"""The same of images that are not to be encoded yet."""
+
 _PARAMETERS = {
     ".jpg": [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -54,6 +57,8 @@ class Album:
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
+        self._held: dict[str, tuple[Image, Origin]] = {}
+        self._held_bytes = 0
 
     def __enter__(self) -> Album:
         return self
@@ -96,6 +101,29 @@ class Album:
         self._handed_over[name] = part_of(self._folder / name)
         self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """Hands over an image that will probably not be kept: it is encoded when it is.
+
+        Of so many that they would take too much memory, the first ones are written all the same.
+
+        Args:
+            name: see write.
+            image: see write.
+            origin: see write.
+
+        Raises:
+            OutputError, AccessError: an image before this one could not be written.
+        """
+        self._held[name] = image, origin
+        self._held_bytes += image.nbytes
+        while self._held_bytes > MOST_HELD_BYTES:
+            self._release(next(iter(self._held)))
+
+    def _release(self, name: str) -> None:
+        image, origin = self._held.pop(name)
+        self._held_bytes -= image.nbytes
+        self.write(name, image, origin)
+
     def flush(self) -> None:
         """Waits until every image handed over is written, under its temporary name.
 
@@ -113,8 +141,11 @@ class Album:
         Raises:
             OutputError, AccessError: one could not be written.
         """
-        self.flush()
         kept = sorted(names)
+        for name in kept:
+            if name in self._held:
+                self._release(name)
+        self.flush()
         for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
             each.result()
         for name in kept:
@@ -132,6 +163,10 @@ class Album:
         Raises:
             OutputError, AccessError: one could not be written.
         """
+        names = list(names)
+        for name in names:
+            if name in self._held:
+                self._release(name)
         self.flush()
         return {name: self._handed_over.pop(name) for name in names}
 
@@ -141,10 +176,12 @@ class Album:
 
     def has(self, name: str) -> bool:
         """Whether an image was handed over and is neither kept nor dropped."""
-        return name in self._handed_over
+        return name in self._handed_over or name in self._held
 
     def drop(self) -> None:
         """Removes what was handed over and not kept."""
+        self._held.clear()
+        self._held_bytes = 0
         self._settle()
         for part in self._handed_over.values():
             with suppress(OSError):
