@@ -45,17 +45,19 @@ class Job:
     shared: bool = False
 
     def run(
-        self, place: Path, *, eyes: Eyes | None = None, watcher: Watcher | None = None
+        self,
+        place: Path,
+        *,
+        eyes: Eyes | None = None,
+        watcher: Watcher | None = None,
+        index: Path | None = None,
     ) -> Summary:
-        """Runs, into folders of a place that is the trial's own."""
+        """Runs, into folders of a place that is the trial's own, but for an index elsewhere."""
         settings = ProcessSettings(**{**EVERYWHERE, **self.process})
-        grab = FaceGrab(
-            self.reference,
-            RecognitionSettings(0.6, jitter=1),
-            settings,
-            eyes=eyes or painted_eyes(),
-        )
-        index = place / "index" / "seen.db" if self.shared else None
+        recognition = RecognitionSettings(0.6, jitter=1)
+        grab = FaceGrab(self.reference, recognition, settings, eyes=eyes or painted_eyes())
+        if self.shared and index is None:
+            index = place / "index" / "seen.db"
         return grab.process([*self.sources], place / "out", index=index, watcher=watcher)
 
 

@@ -168,8 +168,8 @@ class Database:
 
     def _tidy(self) -> None:
         """Removes what a run that died left beside the file, if nobody uses that now."""
-        note, journal = _note_of(self.path), self.path.with_name(f"{self.path.name}-journal")
-        if not note.exists() and not journal.exists():
+        note = _note_of(self.path)
+        if not note.exists() and not _journal_of(self.path).exists():
             return
         # Not with errors(): who cannot write, or comes at a bad time, leaves it to the next one.
         with suppress(OSError, sqlite3.OperationalError):
@@ -208,13 +208,15 @@ def _remove_stale_journals(path: Path) -> None:
 
     SQLite names both files' journals in a third one, whose end is the commit; it stays behind if
     the program dies before any journal names it back (https://www.sqlite.org/atomiccommit.html,
-    5.5 and 5.6). As long as a journal is there, it may be needed.
+    5.5 and 5.6). As long as another journal than ours is there, it may be needed.
     """
+    ours = os.path.realpath(_journal_of(path))
     for journal in path.parent.glob(f"{glob.escape(path.name)}-mj*"):
         with suppress(OSError, ValueError):
             with journal.open("rb") as file:
                 names = file.read(_LONGEST_SUPER_JOURNAL_BYTES).split(b"\0")
-            if not any(name and os.path.lexists(name) for name in names):
+            others = [name for name in map(os.fsdecode, names) if os.path.realpath(name) != ours]
+            if not any(name and os.path.lexists(name) for name in others):
                 journal.unlink()
 
 
@@ -236,6 +238,11 @@ def _ours(error: sqlite3.DatabaseError, path: Path) -> StoreError | OutputError 
             f"{path} is damaged or no index of FaceGrab: choose another folder, or remove it"
         )
     return None
+
+
+def _journal_of(path: Path) -> Path:
+    """What SQLite writes beside a file before it changes that."""
+    return path.with_name(f"{path.name}-journal")
 
 
 def _note_of(path: Path) -> Path:
