@@ -21,7 +21,7 @@ from facegrab.summary import Summary, Watcher
 from facegrab.types import Image
 from facegrab.vision.look import Eyes
 
-NEAR, FAR = 29.0, 42.0
+NEAR, FAR = 29.0, 40.0
 """Degrees of hue from red: a face of NEAR is within a tolerance of .6, one of FAR is not, but may
 be the person's for its track's sake."""
 
