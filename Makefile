@@ -13,7 +13,7 @@ demo: $(READY)
 	@$(RUN) demo/run.py
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(RUN) -m ruff check .

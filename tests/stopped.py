@@ -91,7 +91,7 @@ def assert_same(place: Path, expected: dict[str, Any], what: str = "") -> None:
     for name in differ:
         if name.endswith(".db") and name in there and name in expected:
             assert there[name] == expected[name], what
-    assert not differ, what
+    assert not differ, (what, differ)
 
 
 def _rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:

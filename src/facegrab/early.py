@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -33,7 +34,7 @@ class Early:
     def __init__(
         self, source: Source, settings: ProcessSettings, index: Path | None = None
     ) -> None:
-        self._idle = settings.jobs > 1 or (index is not None and index.exists())
+        self._idle = settings.jobs > 1 or (index is not None and os.path.exists(index))  # noqa: PTH110 - no name is too long for it
         self._source = source
         self._settings = settings
         self._stack = ExitStack()

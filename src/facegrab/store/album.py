@@ -33,8 +33,8 @@ _PARAMETERS = {
     ".png": [],
 }
 
-_LEFT = re.compile(rf"\..+_\d+\.(jpg|png)\.\d+{re.escape(PART)}", re.DOTALL)
-"""Temporary names of extracts, see naming.py and part_of."""
+_LEFT = re.compile(rf"\.(.+_\d+\.(jpg|png)|facegrab\.csv)\.\d+{re.escape(PART)}", re.DOTALL)
+"""Temporary names of extracts and of the table, see naming.py and part_of."""
 
 
 class Album:

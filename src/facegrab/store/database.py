@@ -195,6 +195,9 @@ class Database:
         with self.errors():
             prepare(self._db, self.path)
             self._db.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+        if alone and _journal_of(self.path).exists():
+            with self.transaction():  # SQLite removes at the end what it has written to
+                _touch(self._db, OWN)
 
 
 def _touch(database: sqlite3.Connection, schema: str) -> None:
