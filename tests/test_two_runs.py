@@ -12,8 +12,9 @@ import pytest
 from fakes import Notes, PaintedDetector, painted_eyes
 from stopped import Job, assert_same, left, make_sources
 
-from facegrab.cli import FAILED, main
+from facegrab.cli import main
 from facegrab.errors import StoreError
+from facegrab.options import FAILED
 from facegrab.store import database
 from facegrab.store.database import Database
 from facegrab.store.index import Request
