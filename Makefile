@@ -13,7 +13,7 @@ demo: $(READY)
 	@$(RUN) demo/run.py
 
 test: $(READY)
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(RUN) -m ruff check .
@@ -32,7 +32,7 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	|| { echo "'$(PYTHON)' lacks its module venv: install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@rm -f $(READY)
-	@echo "Installing into .venv: once, 470 MB to download, some minutes."
+	@echo "Installing into .venv: once, 520 MB to download, some minutes."
 	@$(PYTHON) -m venv .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -14,19 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.ancestor import ancestor
+from bench.ask import ask
 from bench.blas import blas
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.fourk import fourk
 from bench.growth import growth
+from bench.jobs import jobs
 from bench.machine import busy, machine
 from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
 from bench.precision import precision
+from bench.shots import shots
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
+from bench.tracks import tracks
 from bench.verification import verification
 from bench.whole import every_frame, whole_run
 from facegrab.errors import FaceGrabError
@@ -45,11 +49,15 @@ MEASURES: dict[str, Measure] = {
     "precision": precision,
     "hamilton": hamilton,
     "crowd": crowd_found,
+    "shots": shots,
+    "tracks": tracks,
     "whole": whole_run,
     "every-frame": every_frame,
     "4k": fourk,
     "growth": growth,
     "pair": pair,
+    "ask": ask,
+    "jobs": jobs,
     "ancestor": ancestor,
 }
 

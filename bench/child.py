@@ -1,4 +1,4 @@
-"""One measured run in a process of its own: ``python -m bench.child decode|run ...``.
+"""One measured run in a process of its own: ``python -m bench.child decode|run|match ...``.
 
 Prints one line of JSON. Nothing is imported that the run does not need: its memory and its start
 are measured.
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def main() -> None:
     """Does what the arguments say."""
     options = _options()
-    result = _decode(options.clip) if options.kind == "decode" else _run(options)
+    if options.kind == "match":
+        result = _match(**options.settings)
+    else:
+        result = _decode(options.clip) if options.kind == "decode" else _run(options)
     used = os.times()
     result |= {"cpu_s": used.user + used.system, "peak_bytes": peak_bytes()}
     print(json.dumps(result))
@@ -30,8 +33,9 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench.child")
-    parser.add_argument("kind", choices=("decode", "run"))
-    parser.add_argument("clip", type=Path)
+    parser.add_argument("kind", choices=("decode", "run", "match"))
+    parser.add_argument("clip", type=Path, nargs="?")
+    parser.add_argument("--index", type=Path)
     parser.add_argument("--reference", default="*")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--settings", type=json.loads, default={})
@@ -48,18 +52,20 @@ def _decode(clip: Path) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
-    """FaceGrab with the settings given, at embedded defaults else."""
+    """FaceGrab with the settings given, at embedded defaults else, as the command line runs it."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from facegrab import FaceGrab, ProcessSettings
     from facegrab.early import Early
     from facegrab.media.source import find_sources
 
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
-    # As the command line does it.
     (source,) = find_sources([str(options.clip)])
-    with Early(source, settings) as early:
+    with Early(source, settings, options.index) as early:
         grab = FaceGrab(options.reference, process=settings)
-        summary = grab.process(options.clip, options.output, watcher=watch, early=early)
+        summary = grab.process(
+            options.clip, options.output, index=options.index, watcher=watch, early=early
+        )
     return {
         "frames": summary.frames_read,
         "looked_at": summary.frames_looked_at,
@@ -70,6 +76,36 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         "first_batch": watch.first_batch,
         "first_batch_frames": watch.first_batch_frames,
         "ended": time.time(),
+    }
+
+
+def _match(count: int, people: int, references: int, length: int) -> dict[str, Any]:
+    """Faces in memory against people: distances alone, then tracks of ten faces and decisions."""
+    import numpy as np
+
+    from facegrab.people.decide import decide, people_distances
+    from facegrab.people.gallery import Gallery
+
+    random = np.random.default_rng(5)
+    embedding = np.empty((count, length), np.float32)
+    for start in range(0, count, 10_000):
+        part = random.normal(0, 0.09, (len(embedding[start : start + 10_000]), length))
+        embedding[start : start + 10_000] = part.astype(np.float16)
+    galleries = [
+        Gallery(embedding[n * 99 : n * 99 + references].copy(), ("",) * references)
+        for n in range(people)
+    ]
+    track, frame = np.arange(count, dtype=np.int64) // 10, np.arange(count, dtype=np.int64)
+    loaded_bytes = peak_bytes()
+    start_s = time.perf_counter()
+    people_distances(embedding, galleries)
+    distances_s = time.perf_counter() - start_s
+    for each in galleries:
+        decide(embedding, each, 0.6, track=track, frame=frame)
+    return {
+        "distances_s": distances_s,
+        "decide_s": time.perf_counter() - start_s - distances_s,
+        "loaded_bytes": loaded_bytes,
     }
 
 

@@ -71,8 +71,22 @@ def run(clip: Path, reference: Path, **settings: Any) -> Ran:
     Its folder is thrown away.
     """
     with TemporaryDirectory(prefix="facegrab-bench-") as folder:
-        places = ("--reference", str(reference), "--output", folder)
-        return _child("run", str(clip), *places, "--settings", json.dumps(settings))
+        return run_into(Path(folder), clip, reference, **settings)
+
+
+def run_into(
+    folder: Path, clip: Path, reference: Path, *, index: Path | None = None, **settings: Any
+) -> Ran:
+    """The same into a folder that stays, and from an index that there may be."""
+    places = ["--reference", str(reference), "--output", str(folder)]
+    if index is not None:
+        places += ["--index", str(index)]
+    return _child("run", str(clip), *places, "--settings", json.dumps(settings))
+
+
+def match(**settings: int) -> Ran:
+    """Faces in memory against people, in a process of its own."""
+    return _child("match", "--settings", json.dumps(settings))
 
 
 @cache

@@ -15,7 +15,7 @@ from bench.media import HAMILTON_CLIP, Setup, decoded, dlib, dlib_weights, media
 from bench.table import Row, failed
 from bench.truth import overlap
 from facegrab.models import packs, weights
-from facegrab.models.compute import choose
+from facegrab.models.compute import INT8, choose
 from facegrab.models.runtime import Net, load_net
 from facegrab.settings import AUTO, EXACT
 from facegrab.types import FloatArray, Image
@@ -78,7 +78,7 @@ def opened(precision: str) -> Opened:
     corners = TreeLandmarker(weights.shape_predictor(5))
     return Opened(
         open_detector(packs.resolve_detector("dlib"), compute),
-        load_net(weights.detector_graph(), compute),
+        load_net(weights.detector_graph(int8=compute.precision == INT8), compute),
         open_recogniser(packs.resolve_recogniser("dlib"), compute, corners),
     )
 

@@ -65,9 +65,19 @@ def repeated(clip: Path, times: int) -> Iterator[Path]:
 
 def tour_reference() -> Path:
     """A picture of one of the people of the tour."""
-    path = cache() / f"reference-v{RECIPE}.png"
+    return _picture("reference", media("video", f"intel__{SIGNERS[0]}.mkv"))
+
+
+def tour_other() -> Path:
+    """A picture of another one."""
+    return _picture("other", media("video", f"lipnet__{SPEAKERS[0]}.mpg"))
+
+
+def _picture(name: str, clip: Path) -> Path:
+    """The first frame of a clip."""
+    path = cache() / f"{name}-v{RECIPE}.png"
     if not path.exists():
-        image = decoded(media("video", f"intel__{SIGNERS[0]}.mkv"))[0]
+        image = decoded(clip)[0]
         _, encoded = cv2.imencode(".png", image[..., ::-1])
         path.write_bytes(encoded.tobytes())
     return path

@@ -10,6 +10,7 @@ from clips import write_clip, write_image
 from fakes import CLIP_FRAMES, RED_UNTIL, our_threads, paint, painted_eyes, scene
 from hypothesis import settings
 
+from facegrab.media import segments
 from facegrab.vision.look import Eyes
 
 # The same examples in every run, and no race against a busy machine.
@@ -73,4 +74,10 @@ def clip(media: Path) -> Path:
         if number < RED_UNTIL:
             paint(frame, "red", 10 + 3 * number, 20)
         frames.append(frame)
-    return write_clip(media / "clip.mp4", frames)
+    return write_clip(media / "clip.mp4", frames, options={"g": "4", "sc_threshold": "0"})
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of four frames of ``clip``."""
+    monkeypatch.setattr(segments, "SEGMENT_SECONDS", 0.15)

@@ -20,6 +20,8 @@ import pytest
 
 from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.models.specs import DetectorSpec, Licence, Pixels, RecogniserSpec
+from facegrab.store.database import Database
+from facegrab.store.index import Index
 from facegrab.summary import Plan
 from facegrab.types import Detections, Faces, FloatArray, Image, IntArray
 from facegrab.vision.align import CHIP_FACE, CHIP_PADDING, MEAN_FACE, PADDING, chip
@@ -213,6 +215,8 @@ def random_faces(count: int, seed: int = 1) -> Faces:
         points68=random.uniform(0, 500, (count, 68, 2)).astype(np.float32),
         embedding=embedding.astype(np.float32),
         sharpness=random.uniform(0, 900, count).astype(np.float32),
+        shot=np.zeros(count, np.int64),
+        track=np.arange(count, dtype=np.int64) % 2,
     )
 
 
@@ -241,11 +245,19 @@ def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
         database.close()
 
 
+def stored_faces(folder: Path, scan: int = 1) -> Faces:
+    """The faces that the index in a folder holds."""
+    with Database(folder / "facegrab.db") as database:
+        return Index(database).faces(scan)
+
+
 def rows(folder: Path) -> list[tuple[Any, ...]]:
     """Everything in the index but its settings."""
     return [
+        *query(folder, "SELECT * FROM scan ORDER BY id"),
+        *query(folder, "SELECT * FROM segment ORDER BY scan, number"),
         *query(folder, "SELECT * FROM source ORDER BY id"),
-        *query(folder, "SELECT * FROM face ORDER BY source, frame, number"),
+        *query(folder, "SELECT * FROM face ORDER BY scan, frame, number"),
         *query(folder, "SELECT * FROM outcome ORDER BY source, frame, number"),
         *query(folder, "SELECT * FROM extract ORDER BY source, frame, number, alignment"),
     ]
@@ -263,7 +275,10 @@ def assert_consistent(folder: Path) -> None:
     assert query(folder, "SELECT count(*) FROM face") == query(
         folder, "SELECT count(*) FROM outcome"
     )
-    assert not [p.name for p in folder.iterdir() if p.name.endswith((".part", "-journal"))]
+    assert not query(folder, "SELECT * FROM coming")
+    assert not [
+        p.name for p in folder.iterdir() if p.name.endswith((".part", "-journal", ".holder"))
+    ]
 
 
 def fail_at(

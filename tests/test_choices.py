@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 from clips import write_image
-from fakes import HUE, RED_UNTIL, contents, painted_eyes, pictures, query, rows, scene, table
+from fakes import (
+    HUE,
+    RED_UNTIL,
+    contents,
+    painted_eyes,
+    pictures,
+    query,
+    scene,
+    stored_faces,
+    table,
+)
 
 from facegrab.cli import main
 from facegrab.errors import GalleryError, SettingError, StoreError, WeightsError
@@ -20,9 +30,7 @@ from facegrab.media import read_image
 from facegrab.models import packs
 from facegrab.people.gallery import Gallery, distances
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.store.index import Index
 from facegrab.store.origin import read_origin
-from facegrab.store.schema import SCHEMA_VERSION
 from facegrab.summary import ENLARGED, Summary
 from facegrab.vision.look import Eyes
 from facegrab.vision.points import PointFinder, tree_box_of
@@ -132,8 +140,7 @@ class TestLicence:
         run(red, clip, tmp_path / "free", free, licence="commercial")
         run(red, clip, tmp_path / "any", eyes)
         assert pictures(tmp_path / "free") == pictures(tmp_path / "any")
-        with Index(tmp_path / "free" / "facegrab.db", _settings(tmp_path / "free")) as index:
-            faces = index.faces(1)
+        faces = stored_faces(tmp_path / "free")
         assert np.isnan(faces.points68).all()
         assert np.isfinite(faces.points5).all()
         (said,) = query(tmp_path / "free", "SELECT value FROM run WHERE name = 'licences'")
@@ -213,30 +220,6 @@ class TestPoints:
         assert np.isfinite(points.points5[1]).all()
 
 
-class TestOldIndex:
-    def test_it_is_brought_up_to_date(self, red: Path, clip: Path, tmp_path: Path) -> None:
-        """What version 1 wrote: the file stood in outcome, and there was no table of extracts."""
-        run(red, clip, tmp_path)
-        before = rows(tmp_path)
-        database = sqlite3.connect(tmp_path / "facegrab.db")
-        database.executescript(
-            "ALTER TABLE outcome ADD COLUMN file TEXT;"
-            "UPDATE outcome SET file = (SELECT file FROM extract AS e WHERE e.source ="
-            " outcome.source AND e.frame = outcome.frame AND e.number = outcome.number);"
-            "DROP TABLE extract; ALTER TABLE source DROP COLUMN computed; PRAGMA user_version = 1;"
-        )
-        database.close()
-        with Index(tmp_path / "facegrab.db", _settings(tmp_path)) as index:
-            assert sorted(index.files()) == pictures(tmp_path)
-        assert query(tmp_path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
-        # But for what it was computed on, which no index of version 1 tells, and the extracts.
-        extracts = len(pictures(tmp_path))
-        assert rows(tmp_path)[1:-extracts] == before[1:-extracts]
-        assert rows(tmp_path)[0] == (*before[0][:-1], None)
-        run(red, clip, tmp_path)
-        assert rows(tmp_path) == before
-
-
 def test_commands_answer_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(tmp_path / "none.jpg")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
@@ -249,12 +232,6 @@ def test_commands_answer_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_the_default_is_the_best_that_is_installed() -> None:
     assert [spec.name for spec in packs.choose()] == ["mtcnn", "dlib"]
     assert [spec.name for spec in packs.choose(detector="dlib")] == ["dlib", "dlib"]
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    import json
-
-    return {name: json.loads(value) for name, value in query(folder, "SELECT * FROM run")}
 
 
 def test_names_in_an_index_never_lead_out_of_the_folder(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import write_clip, write_image
+from clips import another, write_clip, write_image
 from fakes import (
     CLIP_FRAMES,
     RED_UNTIL,
@@ -29,9 +29,10 @@ from rich.console import Console
 
 import facegrab
 from facegrab import ProcessSettings, RecognitionSettings, Summary
-from facegrab.cli import FAILED, INTERRUPTED, OK, main
+from facegrab.cli import main
 from facegrab.console import Screen
 from facegrab.early import Early
+from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
 from facegrab.vision.look import Eyes
@@ -45,7 +46,10 @@ OPTIONS = {
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
     "--help": "-h", "--min_face": None, "--max_face": None, "--align": None, "--no_upsample": None,
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
-    "--precision": None, "--threads": None, "--full_scan": None,
+    "--precision": None, "--threads": None, "--full_scan": None, "--index": None,
+    "--per_frame": None,
+    "--forget_others": None,
+    "--jobs": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [
@@ -73,8 +77,12 @@ class Spy:
         self.reference_count = 1
         self.models = "detector painted"
 
-    def process(self, source: list[str], output: str, *, watcher: Screen, early: Early) -> Summary:
+    def process(
+        self, source: list[str], output: str, *, index: str | None, watcher: Screen, early: Early
+    ) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
+        if index is not None:
+            self.calls[-1]["index"] = index
         return Summary()
 
     def save(self, path: str) -> Path:
@@ -134,9 +142,9 @@ class TestOptions:
             "reference": str(red), "input": str(clip), "output": "my-out_put",
             "save_references": "a-b_c.npz", "batch_size": "64", "skip_frames": "5",
             "extract_size": "512", "scale": "auto", "tolerance": "0.4", "jitter": "9",
-            "blur_threshold": "12.5", "format": "png", "device": "cuda",
+            "blur_threshold": "12.5", "format": "png", "device": "cuda", "index": "a-b_c.db",
         }  # fmt: skip
-        arguments = [f"--display{dash}stats"]
+        arguments = [f"--display{dash}stats", f"--per{dash}frame"]
         for name, value in values.items():
             option = f"--{name.replace('_', dash)}"
             arguments += [f"{option}={value}"] if joined else [option, value]
@@ -148,7 +156,8 @@ class TestOptions:
                 "output": "my-out_put",
                 "save": "a-b_c.npz",
                 "stats": True,
-                "recognition": RecognitionSettings(tolerance=0.4, jitter=9),
+                "index": "a-b_c.db",
+                "recognition": RecognitionSettings(tolerance=0.4, jitter=9, per_frame=True),
                 "process": ProcessSettings(64, 5, 512, "auto", 12.5, "png", "cuda"),
             }
         ]
@@ -295,9 +304,9 @@ class TestOptions:
             assert value in text
 
     def test_the_list_of_options_here_is_complete(self) -> None:
-        from facegrab.cli import _parser
+        from facegrab.options import run_parser
 
-        known = {name for action in _parser()._actions for name in action.option_strings}
+        known = {name for action in run_parser()._actions for name in action.option_strings}
         assert known == {*OPTIONS, *(short for short in OPTIONS.values() if short)}
 
     def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -586,7 +595,7 @@ class TestRun:
             most.append(len(screen._bars.tasks))
 
         monkeypatch.setattr(Screen, "begin", counted)
-        others = [str(shutil.copy(clip, tmp_path / f"{number}.mp4")) for number in range(3)]
+        others = [str(another(clip, tmp_path / f"{n}.mp4", n)) for n in range(1, 4)]
         assert main([*paths, *self.FAST, "-i", *others]) == OK
         assert most == [1] * 4
         assert shown.getvalue().count("mp4: 20 kept of 50 faces") == 4
@@ -685,6 +694,29 @@ class TestStart:
             env=os.environ | {"PYTHONWARNINGS": "error"},
             check=False,
         )
+
+    @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads cannot be counted")
+    @pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", 2)])
+    def test_numpy_starts_no_threads_that_nobody_asked_for(
+        self, asked: str | None, threads: int
+    ) -> None:
+        """They would take a core from the decoder, waiting."""
+        program = (
+            "import os\nfrom facegrab.cli import main\nmain(['nothing', '-t', 'x'])\n"
+            "import numpy\nprint(len(os.listdir('/proc/self/task')))"
+        )
+        variable = "OPENBLAS_NUM_THREADS"
+        environment = {key: each for key, each in os.environ.items() if key != variable}
+        if asked:
+            environment[variable] = asked
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == str(min(threads, os.cpu_count() or 1))
 
     def test_nothing_heavy_is_imported_for_help_or_a_wrong_value(self) -> None:
         code = (

@@ -22,10 +22,11 @@ from facegrab.doctor.estimate import estimate
 from facegrab.doctor.facts import Estimate, Model, Problem
 from facegrab.doctor.search import Done, Search
 from facegrab.doctor.sources import Sources
-from facegrab.doctor_command import FAILED, INTERRUPTED, OK, RUN_OPTIONS, main
+from facegrab.doctor_command import RUN_OPTIONS, main
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.media import Source
 from facegrab.models import compute, onnx_runtime, weights
+from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.settings import ProcessSettings
 from facegrab.vision import landmarks
 from facegrab.vision.feed import Wanted

@@ -14,11 +14,12 @@ from fakes import HUE, PAINTED, painted_eyes
 from test_evaluate import paint_people
 
 from facegrab import cli, eval_command
-from facegrab.eval_command import FAILED, INTERRUPTED, OK, main
+from facegrab.eval_command import main
 from facegrab.evaluate import evaluate
 from facegrab.models import packs
 from facegrab.models.compute import Compute
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
+from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.verification import At, figures
 from facegrab.vision.feed import Wanted
 from facegrab.vision.look import Look

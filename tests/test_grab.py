@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from clips import write_image
+from clips import another, write_image
 from fakes import RED_UNTIL, paint, painted_eyes, pictures, scene
 
 import facegrab
@@ -26,6 +25,7 @@ def test_the_public_names() -> None:
         "AccessError", "DeviceError", "FaceGrab", "FaceGrabError", "GalleryError", "MediaError",
         "MissingError", "OutputError", "Plan", "ProcessSettings", "RecognitionSettings",
         "SettingError", "StoreError", "Summary", "Watcher", "WeightsError", "__version__",
+        "scan_into",
     ]  # fmt: skip
     for name in facegrab.__all__:
         assert getattr(facegrab, name) is not None
@@ -72,7 +72,7 @@ def test_paths_of_any_kind(red: Path, green: Path, clip: Path, tmp_path: Path) -
 
     grab = FaceGrab([red, str(red)], process=FAST, eyes=painted_eyes())
     assert grab.reference_count == 2
-    other = Path(shutil.copy(clip, tmp_path / "other.mp4"))
+    other = another(clip, tmp_path / "other.mp4")
     assert grab.process((Named(), str(other)), tmp_path / "out").faces_written == 2 * RED_UNTIL
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facegrab.errors import MediaError
-from facegrab.media import Source, open_source, video
+from facegrab.media import Source, container, convert, decoding, demuxing, open_source
 from facegrab.types import Frame
 
 
@@ -73,7 +73,7 @@ class TestDamaged:
     def test_too_many_in_a_row_end_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(video, "MAX_FAILURES", 6)
+        monkeypatch.setattr(decoding, "MAX_FAILURES", 6)
         clip = wipe(wipe(png_clip(tmp_path / "a.mov"), range(5, 10)), range(14, 18))
         with open_source(Source(clip)) as reader:
             assert len(list(reader)) == 11
@@ -92,7 +92,7 @@ class TestDamaged:
         def refuse(*_: Any) -> None:
             raise av.ArgumentError(22, "no such format")
 
-        monkeypatch.setattr(video, "upright_image", refuse)
+        monkeypatch.setattr(convert, "upright_image", refuse)
         reader = open_source(Source(png_clip(tmp_path / "a.mov")))
         with pytest.raises(MediaError, match="no frame of the video can be converted"):
             list(reader)
@@ -146,8 +146,8 @@ class TestCutOff:
                         raise av.error.OSError(5, "Input/output error")
                     yield packet
 
-        opened = video._open
-        monkeypatch.setattr(video, "_open", lambda path: Failing(opened(path)))
+        opened = container.open_container
+        monkeypatch.setattr(demuxing, "open_container", lambda path: Failing(opened(path)))
         with open_source(Source(clip)) as reader:
             assert [frame.index for frame in reader] == list(range(12))
         assert "reading stopped early: Input/output error" in reader.warnings

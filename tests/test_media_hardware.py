@@ -12,7 +12,7 @@ from av.error import PermissionError as AvPermissionError
 from clips import square_frames, write_clip
 
 from facegrab.errors import MediaError, MissingError
-from facegrab.media import Source, open_source, video
+from facegrab.media import Source, decoding, demuxing, open_source
 from facegrab.types import Frame
 
 OPEN = av.open
@@ -39,7 +39,7 @@ class Card:
 
 def use(monkeypatch: pytest.MonkeyPatch, card: Card, *, decodes: bool = True) -> None:
     monkeypatch.setattr(av, "open", card.open)
-    monkeypatch.setattr(video, "_is_in_hardware", lambda codec: decodes)
+    monkeypatch.setattr(demuxing, "_is_in_hardware", lambda codec: decodes)
 
 
 def read(path: Path, device: str) -> tuple[list[Frame], list[str]]:
@@ -86,14 +86,14 @@ def test_where_no_card_decodes_the_processor_does_and_that_is_said(
 def test_a_first_frame_that_fails_is_no_damage(monkeypatch: pytest.MonkeyPatch, clip: Path) -> None:
     """A card may accept a codec, and refuse the profile of a film when it meets it."""
     use(monkeypatch, card := Card())
-    decode = video.VideoReader._decode
+    decode = decoding.Decoding.frames
 
     def refusing(self: Any) -> Any:
         if len(card.asked) > 1:
             yield from decode(self)
-        self.frames_damaged += 1
+        self.count_damaged()
 
-    monkeypatch.setattr(video.VideoReader, "_decode", refusing)
+    monkeypatch.setattr(decoding.Decoding, "frames", refusing)
     with open_source(Source(clip), 3, "cuda") as reader:
         assert reader.frames_damaged == 0
         assert "no frame of the video can be decoded" in reader.warnings[0]

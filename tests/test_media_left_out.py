@@ -12,44 +12,16 @@ import pytest
 from av.packet import Packet
 from av.video.stream import VideoStream
 from clips import remux, square_frames, write_clip
+from kinds import DECODED_WHOLE, KINDS, X265
 
-from facegrab.media import FrameReader, Source, open_source, video
+from facegrab.media import FrameReader, Source, container, demuxing, open_source
 from facegrab.media.ahead import TRIAL_FRAMES, Ahead
 from facegrab.media.container import pick_stream
 from facegrab.types import Frame
 
 COUNT = 100
-X265 = "log-level=none:keyint=30:"
-KINDS: dict[str, tuple[str, dict[str, str]]] = {
-    "plain": ("libx264", {"preset": "veryfast", "g": "30"}),
-    "pyramid": (
-        "libx264",
-        {"preset": "medium", "bf": "8", "g": "40", "x264-params": "open-gop=1:b-pyramid=normal"},
-    ),
-    "strict pyramid": (
-        "libx264",
-        {"preset": "veryfast", "bf": "3", "g": "20", "x264-params": "b-pyramid=strict:b-adapt=0"},
-    ),
-    "slices": ("libx264", {"preset": "veryfast", "bf": "2", "x264-params": "slices=3"}),
-    "refresh": ("libx264", {"preset": "veryfast", "x264-params": "intra-refresh=1:keyint=20"}),
-    "hevc": ("libx265", {"preset": "superfast", "x265-params": X265 + "bframes=4"}),
-    "open hevc": (
-        "libx265",
-        {"preset": "superfast", "x265-params": X265 + "open-gop=1:bframes=6:b-adapt=0"},
-    ),
-    "fields in hevc": ("libx265", {"preset": "superfast", "x265-params": X265 + "interlace=tff"}),
-    "mpeg2": ("mpeg2video", {"bf": "2", "g": "15", "qscale": "4"}),
-    "interlaced mpeg2": ("mpeg2video", {"bf": "2", "g": "15", "flags": "+ildct+ilme"}),
-    "mpeg1": ("mpeg1video", {"bf": "2", "g": "15", "qscale": "4"}),
-}
 # Damage ends at the next key frame; with scenecut there would be others.
 SHORT_GROUPS = {"preset": "veryfast", "bf": "2", "g": "20", "sc_threshold": "0"}
-DECODED_WHOLE: dict[str, tuple[str, dict[str, str]]] = {
-    "interlaced": ("libx264", {"preset": "veryfast", "bf": "3", "x264-params": "tff=1"}),
-    "layers": ("libx265", {"preset": "superfast", "x265-params": X265 + "temporal-layers=3"}),
-    "mpeg4": ("mpeg4", {"bf": "2", "g": "30", "qscale": "4"}),
-    "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "10"}),
-}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +76,7 @@ def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         stream.codec_context.thread_count = count
         return stream
 
-    monkeypatch.setattr(video, "pick_stream", picked)
+    monkeypatch.setattr(demuxing, "pick_stream", picked)
 
 
 class TestSame:
@@ -277,15 +249,15 @@ class TestOddFiles:
 def alter_packets(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[int, Packet[VideoStream]], None]
 ) -> None:
-    packets = video.VideoReader._packets
+    packets = demuxing.Demuxing.packets
 
-    def altered(reader: video.VideoReader) -> Any:
+    def altered(reader: demuxing.Demuxing) -> Any:
         for place, packet in enumerate(packets(reader)):
             if packet is not None and packet.size:
                 change(place, packet)
             yield packet
 
-    monkeypatch.setattr(video.VideoReader, "_packets", altered)
+    monkeypatch.setattr(demuxing.Demuxing, "packets", altered)
 
 
 def alter_frames(
@@ -375,8 +347,8 @@ class TestDamage:
                 yield from self._container.demux(stream)
                 raise IndexError("list index out of range")
 
-        opened = video._open
-        monkeypatch.setattr(video, "_open", lambda path: Failing(opened(path)))
+        opened = container.open_container
+        monkeypatch.setattr(demuxing, "open_container", lambda path: Failing(opened(path)))
         for every in (1, 7):
             reader, frames = read(clip("plain", "ts"), every)
             assert len(frames) == len(range(0, COUNT, every))

@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from clips import grey_frames, square_frames, with_cover, write_clip, write_sound
 
 from facegrab.errors import AccessError, MediaError, MissingError, SettingError
-from facegrab.media import FrameReader, Source, open_source, video
+from facegrab.media import FrameReader, Source, convert, demuxing, open_source
 from facegrab.media.clock import Clock
 from facegrab.media.geometry import square_size, upright_image
 from facegrab.types import Frame
@@ -89,9 +89,9 @@ class TestGeometry:
 
     def test_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         clip = write_clip(tmp_path / "a.mp4", square_frames(2), sample_aspect_ratio=Fraction(2))
-        monkeypatch.setattr(video, "MAX_PIXELS", 2 * 96 * 64)
+        monkeypatch.setattr(convert, "MAX_PIXELS", 2 * 96 * 64)
         read(clip)
-        monkeypatch.setattr(video, "MAX_PIXELS", 2 * 96 * 64 - 1)
+        monkeypatch.setattr(convert, "MAX_PIXELS", 2 * 96 * 64 - 1)
         with pytest.raises(MediaError, match=r"a\.mp4: frames of 192x64 pixels are too large"):
             read(clip)
 
@@ -99,8 +99,8 @@ class TestGeometry:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clip = write_clip(tmp_path / "a.mp4", square_frames(2))
-        monkeypatch.setattr(video, "MAX_PIXELS", 1000)
-        monkeypatch.setattr(video.VideoReader, "_check_size", lambda *_: None)
+        monkeypatch.setattr(demuxing, "MAX_PIXELS", 1000)
+        monkeypatch.setattr(demuxing, "check_size", lambda *_: None)
         with pytest.raises(MediaError, match="no frame of the video can be decoded"):
             open_source(Source(clip))
 
@@ -199,7 +199,7 @@ class TestReading:
             converted.append(frame.pts)
             return upright_image(frame, *rest)
 
-        monkeypatch.setattr(video, "upright_image", spy)
+        monkeypatch.setattr(convert, "upright_image", spy)
         for every in (1, 2, 7, 10, 100):
             converted.clear()
             reader, frames = read(clip, every)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facegrab.errors import DeviceError, WeightsError
-from facegrab.models import graphs
+from facegrab.models import cache, graphs, openvino_runtime
 from facegrab.models.compute import BF16, F32, OPENVINO, Compute, has_bf16
 from facegrab.models.layers import Convolution, Relu
 from facegrab.models.runtime import load_many, load_net
@@ -107,6 +107,85 @@ def test_several_threads_may_ask_at_once(graph: Path) -> None:
 
 def test_outputs_have_the_graphs_names(graph: Path) -> None:
     assert load_many(graph, on(F32)).outputs == (graphs.DETECTOR_OUTPUT,)
+
+
+@pytest.fixture
+def cached(graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The graph in a cache of its own."""
+    monkeypatch.setenv(cache.FOLDER_VARIABLE, str(tmp_path / "cache"))
+    return cache.put("net", ".onnx", [graph.read_bytes()])
+
+
+def prepared(graph: Path) -> list[Path]:
+    return sorted(graph.parent.glob(f"*{openvino_runtime.PREPARED}"))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_prepared_network_answers_the_same(
+    cached: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For any number of threads, and without a look at the graph."""
+    expected = load_net(cached, on(precision, 1))(batch(9))
+    (made,) = prepared(cached)
+    monkeypatch.setattr(openvino_runtime, "_compiled", lambda *_: pytest.fail("made anew"))
+    for threads in (1, 2, 4):
+        assert load_net(cached, on(precision, threads))(batch(9)).tobytes() == expected.tobytes()
+    assert load_many(cached, on(precision)).outputs == (graphs.DETECTOR_OUTPUT,)
+    assert prepared(cached) == [made]
+
+
+@pytest.mark.skipif(not has_bf16(), reason="the processor does not compute in bf16")
+def test_each_precision_is_prepared_by_itself(cached: Path) -> None:
+    first, second = (load_net(cached, on(each))(batch()) for each in (F32, BF16))
+    assert len(prepared(cached)) == 2
+    again = [load_net(cached, on(each))(batch()) for each in (F32, BF16)]
+    assert [each.tobytes() for each in again] == [first.tobytes(), second.tobytes()]
+
+
+def test_what_another_version_prepared_is_left_alone(
+    cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_net(cached, on(F32))
+    openvino = openvino_runtime._openvino()
+    monkeypatch.setattr(openvino, "get_version", lambda: "another")
+    load_net(cached, on(F32))
+    assert len(prepared(cached)) == 2
+
+
+@pytest.mark.parametrize("damage", ["bytes", "content"])
+def test_a_damaged_prepared_network_is_made_anew(
+    cached: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = load_net(cached, on(F32))(batch())
+    (made,) = prepared(cached)
+    made.unlink()
+    if damage == "bytes":
+        made.write_bytes(b"something else")
+    else:  # what it says it is, but not what OpenVINO wrote
+        name = openvino_runtime._prepared_name(cached, on(F32))
+        assert name is not None
+        cache.put(name, openvino_runtime.PREPARED, [b"something else"])
+    assert load_net(cached, on(F32))(batch()).tobytes() == expected.tobytes()
+    assert "making it anew" in caplog.text
+    caplog.clear()
+    load_net(cached, on(F32))
+    assert not caplog.text
+
+
+def test_a_graph_from_elsewhere_leaves_nothing_in_the_cache(cached: Path, graph: Path) -> None:
+    load_net(graph, on(F32))
+    assert prepared(cached) == []
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    cached: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(*_: object) -> Path:
+        raise WeightsError("no room")
+
+    monkeypatch.setattr(cache, "put", refused)
+    assert load_net(cached, on(F32))(batch()).shape == (7, 1, 20, 27)
+    assert "not kept: no room" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\0" * 100, b"\x08\x08"])

@@ -68,7 +68,9 @@ def test_graphs_are_made_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_form_in_int8_is_kept_apart(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "facegrab")
     made = weights.detector_graph(int8=True), weights.recogniser_graph(int8=True)
-    assert [path.name.split("-v2")[0] for path in made] == ["detector-int8v1", "recogniser-int8v1"]
+    assert [path.name.split("-v2-")[0] for path in made] == [
+        f"{kind}-int8v{weights.QUANTISATION}" for kind in ("detector", "recogniser")
+    ]
     assert caplog.messages == [
         "preparing the detector in int8, once",
         "preparing the recogniser in int8, once",

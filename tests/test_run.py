@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import re
 import shutil
 import sqlite3
@@ -14,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clips import truncate, write_clip, write_image
+from clips import another, truncate, write_clip, write_image
 from fakes import (
     CLIP_FRAMES,
     HUE,
@@ -32,10 +31,11 @@ from fakes import (
     query,
     rows,
     scene,
+    stored_faces,
     table,
 )
 
-import facegrab.run
+import facegrab.walk
 from facegrab.errors import MediaError, OutputError, StoreError
 from facegrab.grab import FaceGrab
 from facegrab.media import read_image
@@ -44,7 +44,8 @@ from facegrab.media.video import VideoReader
 from facegrab.people.decide import decide
 from facegrab.people.references import collect
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.store.index import CSV_COLUMNS, Index
+from facegrab.store.answers import CSV_COLUMNS
+from facegrab.store.index import Index
 from facegrab.summary import BLURRED, OTHER_PERSON, Summary, Watcher
 from facegrab.types import Detections, Frame
 from facegrab.vision.feed import Wanted
@@ -241,8 +242,7 @@ class TestFramesLookedAt:
         ]  # fmt: skip
         boxes = query(
             tmp_path / "out",
-            "SELECT x0, y0, x1, y1 FROM face JOIN extract USING (source, frame, number)"
-            " ORDER BY frame",
+            "SELECT x0, y0, x1, y1 FROM face JOIN extract USING (frame, number) ORDER BY frame",
         )
         expected = [(10, 20, 57, 67), (50, 200, 109, 259), (400, 20, 447, 67)]
         assert np.abs(np.array(boxes) - expected).max() <= 2
@@ -289,9 +289,9 @@ class TestSources:
         self, red: Path, clip: Path, tmp_path: Path
     ) -> None:
         videos = [tmp_path / part / "clip.mp4" for part in ("a", "b", "c")]
-        for video in videos:
+        for number, video in enumerate(videos):
             video.parent.mkdir()
-            shutil.copy(clip, video)
+            another(clip, video, number)
         run(red, videos, tmp_path / "out", skip_frames=9)
         assert [name.split("_")[0] for name in pictures(tmp_path / "out")] == [
             "clip-2", "clip-2", "clip-3", "clip-3", "clip", "clip",
@@ -302,9 +302,9 @@ class TestSources:
     def test_videos_of_the_same_name_stay_apart_over_several_runs(
         self, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for part in ("a", "b"):
+        for number, part in enumerate(("a", "b")):
             (tmp_path / part).mkdir()
-            shutil.copy(clip, tmp_path / part / "clip.mp4")
+            another(clip, tmp_path / part / "clip.mp4", number)
             monkeypatch.chdir(tmp_path / part)
             run(red, Path("clip.mp4"), tmp_path / "out", skip_frames=9)
         assert len(pictures(tmp_path / "out")) == 4
@@ -357,7 +357,7 @@ class TestIndexAndTable:
         head = (tmp_path / "facegrab.csv").read_text("utf-8").splitlines()[0]
         assert head == (
             "source,frame,pts_seconds,x0,y0,x1,y1,score,distance,references_within,sharpness,"
-            "size_px,native_scale,file,dropped"
+            "size_px,shot,track,by_track,native_scale,file,dropped"
         )
         assert head.split(",") == list(CSV_COLUMNS)
 
@@ -367,11 +367,14 @@ class TestIndexAndTable:
         lines = table(tmp_path)
         stored = query(
             tmp_path,
-            "SELECT path, frame, pts_seconds, x0, y0, x1, y1, score, distance, references_within,"
-            " sharpness, face.size_px, native_scale, file, dropped FROM face"
-            " JOIN source ON source.id = face.source"
-            " JOIN outcome USING (source, frame, number)"
-            " LEFT JOIN extract USING (source, frame, number) ORDER BY frame, number",
+            "SELECT source.path, face.frame, pts_seconds, x0, y0, x1, y1, score, distance,"
+            " references_within,"
+            " sharpness, face.size_px, shot, track, by_track, native_scale, file, dropped"
+            " FROM source JOIN face USING (scan)"
+            " JOIN outcome ON outcome.source = source.id"
+            " AND outcome.frame = face.frame AND outcome.number = face.number"
+            " LEFT JOIN extract ON extract.source = source.id AND extract.frame = face.frame"
+            " AND extract.number = face.number ORDER BY face.frame, face.number",
         )
         assert len(lines) == len(stored) == CLIP_FRAMES + RED_UNTIL
         for line, row in zip(lines, stored, strict=True):
@@ -400,19 +403,18 @@ class TestIndexAndTable:
             [reference], 1, lambda: Look(painted_eyes(), Wanted(0.5, extract_size=64)), HUE, 0.6
         )
         stored = query(tmp_path / "out", "SELECT distance FROM outcome ORDER BY frame, number")
-        settings = {
-            name: json.loads(value)
-            for name, value in query(tmp_path / "out", "SELECT name, value FROM run")
-        }
-        with Index(tmp_path / "out" / "facegrab.db", settings) as index:
-            faces = index.faces(1)
-        distance = decide(faces.embedding, gallery, 0.6).distance
+        distance = decide(stored_faces(tmp_path / "out").embedding, gallery, 0.6).distance
         assert distance.tolist() == [each for (each,) in stored]
 
     def test_the_index_tells_about_the_source(self, red: Path, clip: Path, tmp_path: Path) -> None:
         run(red, clip, tmp_path, skip_frames=4)
-        assert query(tmp_path, "SELECT * FROM source") == [
-            (1, str(clip), "clip", 256, 144, CLIP_FRAMES, 6, 0, 1, "painted")
+        assert query(
+            tmp_path,
+            "SELECT path, every, width, height, duration_seconds, frame_count, frames_read,"
+            " frames_looked_at, frames_damaged, warnings, computed, complete, forgotten FROM scan",
+        ) == [(str(clip), 5, 256, 144, 1.2, CLIP_FRAMES, CLIP_FRAMES, 6, 0, "[]", "painted", 1, 0)]
+        assert query(tmp_path, "SELECT path, name, scan, complete FROM source") == [
+            (str(clip), "clip", 1, 1)
         ]
 
 
@@ -426,7 +428,7 @@ class TestAgain:
         assert first.faces_written == second.faces_written
 
     def test_another_video_joins_the_folder(self, red: Path, clip: Path, tmp_path: Path) -> None:
-        other = Path(shutil.copy(clip, tmp_path / "other.mp4"))
+        other = another(clip, tmp_path / "other.mp4")
         out = tmp_path / "out"
         run(red, clip, out, skip_frames=9)
         run(red, other, out, skip_frames=9)
@@ -488,7 +490,7 @@ class TestUnreadable:
     ) -> None:
         bad = tmp_path / "bad.mp4"
         bad.write_bytes(b"no video at all" * 99)
-        other = Path(shutil.copy(clip, tmp_path / "other.mp4"))
+        other = another(clip, tmp_path / "other.mp4")
         summary = run(red, [clip, bad, other], tmp_path / "out", skip_frames=9)
         ((path, why),) = summary.failed
         assert path == bad
@@ -533,11 +535,11 @@ class TestUnreadable:
             def __init__(self) -> None:
                 super().__init__(clip, 1000)
                 self._frames = iter(())
-                self.frames_damaged = 2
+                self._tally.damaged = 2
 
             def close(self) -> None: ...
 
-        monkeypatch.setattr(facegrab.run, "open_source", lambda *_: NothingToLookAt())
+        monkeypatch.setattr(facegrab.walk, "open_source", lambda *_: NothingToLookAt())
         with pytest.raises(MediaError, match=r"clip\.mp4"):
             run(red, clip, tmp_path / "out")
         assert not (tmp_path / "out").exists()
@@ -553,6 +555,7 @@ class TestUnreadable:
         assert str(folder / "b.png") in summary.warnings[0]
 
 
+@pytest.mark.usefixtures("short_segments")
 class TestCtrlC:
     def test_what_is_committed_stays(self, red: Path, clip: Path, tmp_path: Path) -> None:
         watcher = CtrlC()
@@ -574,9 +577,10 @@ class TestCtrlC:
 
     def test_the_second_time(self, red: Path, clip: Path, tmp_path: Path) -> None:
         run(red, clip, tmp_path, batch_size=4)
+        before, rows_before = contents(tmp_path), rows(tmp_path)
         run(red, clip, tmp_path, batch_size=4, watcher=CtrlC())
-        assert len(table(tmp_path)) == 2 * len(pictures(tmp_path))
-        assert_consistent(tmp_path)
+        assert contents(tmp_path) == before
+        assert rows(tmp_path) == rows_before
 
     def test_in_the_middle_of_a_batch(
         self, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -592,6 +596,7 @@ def no_space() -> OSError:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.usefixtures("short_segments")
 class TestFullDisk:
     @pytest.mark.parametrize("what", ["write_bytes", "replace"])
     @pytest.mark.parametrize("image", [1, 6])
@@ -631,7 +636,7 @@ class TestFullDisk:
 
         def small(*arguments: Any, **options: Any) -> sqlite3.Connection:
             database: sqlite3.Connection = connect(*arguments, **options)
-            database.execute("PRAGMA max_page_count = 12")
+            database.execute("PRAGMA max_page_count = 24")
             return database
 
         monkeypatch.setattr(sqlite3, "connect", small)
@@ -658,6 +663,7 @@ class BoomError(Exception):
     """Nothing that FaceGrab raises or catches."""
 
 
+@pytest.mark.usefixtures("short_segments")
 class TestWhatRaisesSurfaces:
     """As itself; that no thread is left behind is checked after every test."""
 
@@ -676,7 +682,8 @@ class TestWhatRaisesSurfaces:
             # One thread: else the fourth call may be for the batch before.
             run(red, clip, tmp_path, batch_size=4, threads=1, eyes=broken)
         assert our_threads() == []
-        assert len(pictures(tmp_path)) == 8  # the reference was its first call
+        # The reference was its first call; the second segment's end was not seen.
+        assert len(pictures(tmp_path)) == 4
         assert_consistent(tmp_path)
 
     @pytest.mark.parametrize("frame", [1, 9])
@@ -695,7 +702,7 @@ class TestWhatRaisesSurfaces:
         if frame == 1:
             assert not (tmp_path / "out").exists()
         else:
-            assert len(pictures(tmp_path / "out")) == 8
+            assert len(pictures(tmp_path / "out")) == 4
 
     def test_in_the_writer(
         self, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -730,7 +737,7 @@ class TestWhatRaisesSurfaces:
     def test_and_the_videos_after_it_are_done(
         self, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        other = Path(shutil.copy(clip, tmp_path / "other.mp4"))
+        other = another(clip, tmp_path / "other.mp4")
         read = VideoReader.__next__
 
         def breaks_off(reader: VideoReader) -> Frame:

@@ -156,10 +156,11 @@ class TestTwoAlignments:
     def test_a_picture_beside_them_is_read_all_the_same(self, red: Path, tmp_path: Path) -> None:
         write_image(tmp_path / "a.png", scene(red=(10, 20)))
         run(red, tmp_path, tmp_path, align=TWO)
-        write_image(tmp_path / "arcface-112" / "mine.png", scene(red=(10, 20)))
+        write_image(tmp_path / "arcface-112" / "mine.png", scene(red=(60, 40)))
         assert run(red, tmp_path, tmp_path, align=TWO).frames_looked_at == 2
 
 
+@pytest.mark.usefixtures("short_segments")
 class TestDiscard:
     def test_a_full_disk_leaves_no_extract_that_the_index_does_not_hold(
         self, red: Path, clip: Path, tmp_path: Path
@@ -169,7 +170,7 @@ class TestDiscard:
             with pytest.raises(OutputError, match="no space"):
                 run(red, clip, tmp_path, align=TWO, batch_size=4)
         assert_agrees(tmp_path)
-        # Batches of four faces, eight images: the first is whole, the second is gone.
+        # Segments of four frames, eight images: the first is whole, the second is gone.
         assert [len(pictures(tmp_path / folder)) for folder in FOLDERS] == [4, 4]
 
     def test_the_run_can_be_done_again(self, red: Path, clip: Path, tmp_path: Path) -> None:

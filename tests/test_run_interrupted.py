@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from clips import truncate, write_clip, write_image
-from fakes import assert_consistent, painted_eyes, pictures, rows, scene
+from fakes import assert_consistent, contents, painted_eyes, pictures, rows, scene
 
 from facegrab.grab import FaceGrab
 from facegrab.media import find_sources, geometry
 from facegrab.scan import prefetched
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.store.index import Index
+from facegrab.store.database import Database
 from facegrab.summary import Summary
 
 
@@ -27,26 +27,35 @@ def run(reference: Path, source: Path | list[Path], folder: Path, **process: Any
     return grab.process(source, folder)
 
 
-@pytest.mark.parametrize("commit", [2, 3, 4])
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("commit", [*range(1, 9), *range(18, 21)])
 def test_ctrl_c_just_after_a_commit_keeps_its_images(
     red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: int
 ) -> None:
-    """The signal may come when the rows are in the index, before anybody knows."""
-    original, commits = Index.transaction, 0
+    """The signal may come when the rows are in the index, before anybody knows.
+
+    The first and the last transactions of a run, and those of some segments between.
+    """
+    original, commits = Database.transaction, 0
 
     @contextmanager
-    def interrupted(index: Index) -> Iterator[None]:
+    def interrupted(database: Database) -> Iterator[None]:
         nonlocal commits
-        with original(index):
+        with original(database):
             yield
         commits += 1
         if commits == commit:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Index, "transaction", interrupted)
-    summary = run(red, clip, tmp_path / "out", batch_size=2)
-    assert summary.interrupted
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "transaction", interrupted)
+        summary = run(red, clip, tmp_path / "out", batch_size=2)
+        assert summary.interrupted
     assert_consistent(tmp_path / "out")
+    assert not run(red, clip, tmp_path / "out", batch_size=2).interrupted
+    run(red, clip, tmp_path / "at once", batch_size=2)
+    assert contents(tmp_path / "out") == contents(tmp_path / "at once")
+    assert rows(tmp_path / "out") == rows(tmp_path / "at once")
 
 
 def test_an_interrupted_end_still_waits_for_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from test_store_origin import encoded, some_origin, written
 
-from facegrab.show_command import FAILED, OK, main
+from facegrab.options import FAILED, OK
+from facegrab.show_command import main
 from facegrab.store.origin import Origin, embed_origin
 
 

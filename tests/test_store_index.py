@@ -1,156 +1,350 @@
-"""The index: what it gives back, and what it refuses to open."""
+"""The index: what it gives back, which look answers which request, what a damaged one says."""
 
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fakes import random_faces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stores import ASKED, add_scan, ask, assert_same, change, indexed, segment, write
 
-from facegrab.errors import OutputError, StoreError
-from facegrab.store.index import Extract, Index, Rows
-from facegrab.store.schema import APPLICATION_ID, SCHEMA_VERSION
-from facegrab.types import Faces
-
-SETTINGS = {"tolerance": 0.6, "references": "abc"}
+from facegrab.errors import StoreError
+from facegrab.store.index import Index, Request, Seen
+from facegrab.types import UNKNOWN, Faces
 
 
-def rows_of(source: int, faces: Faces) -> Rows:
-    count = len(faces)
-    return Rows(
-        source,
-        faces,
-        [None] * count,
-        np.full(count, 0.5, np.float32),
-        np.ones(count, np.int64),
-        [None] * count,
-        [Extract(row, "mean-face-256", f"{source}-{row}.jpg", 256, 0.5) for row in range(count)],
-    )
+def scan_of(path: Path, faces: Faces, **more: Any) -> int:
+    with indexed(path) as index:
+        return add_scan(index, faces, **more)
 
 
-def write(path: Path, faces: Faces) -> int:
-    with Index(path, SETTINGS) as index:
-        row, _, _ = index.begin_source(Path("a.mp4"), "a")
-        with index.transaction():
-            index.add(rows_of(row, faces))
-        return row
-
-
-def assert_same(one: Faces, other: Faces) -> None:
-    for field in fields(Faces):
-        a, b = getattr(one, field.name), getattr(other, field.name)
-        assert a.dtype == b.dtype
-        np.testing.assert_array_equal(a, b, err_msg=field.name)
+def sized(faces: Faces, *sizes_px: int) -> Faces:
+    """The same faces in boxes of these sides."""
+    box = faces.box.copy()
+    box[:, 2:] = box[:, :2] + np.array(sizes_px, np.float32)[:, None] - 1
+    box = np.round(box)
+    return replace(faces, box=box)
 
 
 class TestRoundTrip:
-    @given(st.integers(1, 9), st.integers(0, 99))
+    @given(st.integers(1, 9), st.integers(0, 99), st.integers(0, 2**40), st.data())
     @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_faces_come_back_to_the_last_bit(self, tmp_path: Path, count: int, seed: int) -> None:
+    def test_faces_come_back_to_the_last_bit(
+        self, tmp_path: Path, count: int, seed: int, most: int, data: st.DataObject
+    ) -> None:
         path = tmp_path / f"{count}-{seed}.db"
-        faces = random_faces(count, seed)
-        row = write(path, faces)
-        with Index(path, SETTINGS) as index:
+        path.unlink(missing_ok=True)
+        numbers = st.lists(st.integers(UNKNOWN, most), min_size=count, max_size=count)
+        faces = replace(
+            random_faces(count, seed),
+            shot=np.array(data.draw(numbers), np.int64),
+            track=np.array(data.draw(numbers), np.int64),
+        )
+        row = scan_of(path, faces)
+        with indexed(path) as index:
             assert_same(index.faces(row), faces)
-        path.unlink()
+
+    def test_points_that_are_not_known_stay_unknown(self, tmp_path: Path) -> None:
+        faces = random_faces(2)
+        faces = replace(faces, points68=np.full_like(faces.points68, np.nan))
+        row = scan_of(tmp_path / "i.db", faces)
+        with indexed(tmp_path / "i.db") as index:
+            assert_same(index.faces(row), faces)
 
     def test_faces_come_in_the_order_of_frames(self, tmp_path: Path) -> None:
         faces = random_faces(8)
-        row = write(tmp_path / "i.db", faces.select(np.array([6, 7, 2, 1, 0, 3, 5, 4])))
-        with Index(tmp_path / "i.db", SETTINGS) as index:
+        row = scan_of(tmp_path / "i.db", faces.select(np.array([6, 7, 2, 1, 0, 3, 5, 4])))
+        with indexed(tmp_path / "i.db") as index:
             assert_same(index.faces(row), faces)
 
-    def test_sources_stay_apart(self, tmp_path: Path) -> None:
-        with Index(tmp_path / "i.db", SETTINGS) as index:
-            for name, seed in (("a", 1), ("b", 2)):
-                row, _, _ = index.begin_source(Path(name), name)
-                with index.transaction():
-                    index.add(rows_of(row, random_faces(4, seed)))
-            assert_same(index.faces(1), random_faces(4, 1))
-            assert_same(index.faces(2), random_faces(4, 2))
-            assert len(index.faces(3)) == 0
+    def test_looks_stay_apart(self, tmp_path: Path) -> None:
+        with indexed(tmp_path / "i.db") as index:
+            one = add_scan(index, random_faces(4, 1), "a")
+            other = add_scan(index, random_faces(6, 2), "b", path="/b.mp4")
+            assert_same(index.faces(one), random_faces(4, 1))
+            assert_same(index.faces(other), random_faces(6, 2))
+            assert (index.count(one), index.count(other)) == (4, 6)
+            assert len(index.faces(3)) == index.count(3) == 0
 
     def test_nothing_of_a_transaction_that_failed(self, tmp_path: Path) -> None:
-        with Index(tmp_path / "i.db", SETTINGS) as index:
-            row, _, _ = index.begin_source(Path("a"), "a")
-            faces = random_faces(4)
-            twice = Faces.concatenate([faces, faces])
-            with pytest.raises(sqlite3.IntegrityError), index.transaction():
-                index.add(rows_of(row, twice))
-            assert len(index.faces(row)) == 0
-            with index.transaction():
-                index.add(rows_of(row, random_faces(4)))
-            assert len(index.faces(row)) == 4
+        with indexed(tmp_path / "i.db") as index:
+            row = add_scan(index, random_faces(4))
+            twice = Faces.concatenate([random_faces(2), random_faces(2)])
 
-    def test_a_column_that_is_too_short_is_noticed(self) -> None:
-        rows = rows_of(1, random_faces(4))
-        with pytest.raises(ValueError, match="columns"):
-            Rows(1, rows.faces, [], rows.distance, rows.references_within, [], [])
+            def change() -> None:
+                with index.database.transaction():
+                    index.update(row, complete=0)
+                    index.add(row, segment(1), twice, [None] * 4)
 
+            with pytest.raises(sqlite3.IntegrityError):
+                change()
+            assert_same(index.faces(row), random_faces(4))
+            assert index.scan(row).complete
+            assert [each.number for each in index.segments(row)] == [0]
 
-class TestSources:
-    def test_names_are_free_in_any_case(self, tmp_path: Path) -> None:
-        with Index(tmp_path / "i.db", SETTINGS) as index:
-            paths = ["a/x.mp4", "b/X.mp4", "c/x.mp4", "d/x-2.mp4"]
-            names = [index.begin_source(Path(path), Path(path).stem)[1] for path in paths]
-        assert names == ["x", "X-2", "x-3", "x-2-2"]
-
-    def test_a_source_keeps_its_name_and_tells_the_files_it_had(self, tmp_path: Path) -> None:
-        with Index(tmp_path / "i.db", SETTINGS) as index:
-            index.begin_source(Path("a/x.mp4"), "x")
-            row, name, files = index.begin_source(Path("b/x.mp4"), "x")
-            assert (row, name, files) == (2, "x-2", [])
-            with index.transaction():
-                index.add(rows_of(row, random_faces(2)))
-        with Index(tmp_path / "i.db", SETTINGS) as index:
-            assert index.begin_source(Path("b/x.mp4"), "x") == (2, "x-2", ["2-0.jpg", "2-1.jpg"])
-            assert len(index.faces(2)) == 0
+    def test_what_is_known_of_a_source(self, tmp_path: Path) -> None:
+        with indexed(tmp_path / "i.db") as index:
+            row = add_scan(index, random_faces(2), asked=replace(ASKED, largest_px=300.0))
+            with index.database.transaction():
+                index.update(
+                    row, width=640, height=360, duration_seconds=1.5, frame_count=37, origin=-7,
+                    frames_read=37, frames_damaged=1, warnings='["odd", "\\u00e4"]', computed="cpu",
+                )  # fmt: skip
+        with indexed(tmp_path / "i.db") as index:
+            assert index.scans() == [index.scan(row)] == [
+                Seen(
+                    row, replace(ASKED, largest_px=300.0), "/a.mp4", 640, 360, 1.5, 37, -7, 37, 3,
+                    1, ("odd", "ä"), "cpu", True, False,
+                )
+            ]  # fmt: skip
 
 
-class TestRefused:
-    def refused(self, path: Path, match: str) -> None:
-        before = path.read_bytes()
-        with pytest.raises(StoreError, match=match) as caught:
-            Index(path, SETTINGS)
-        assert str(path.parent) in str(caught.value)
+class TestSegments:
+    def test_they_come_back_in_order(self, tmp_path: Path) -> None:
+        three = [segment(0, 1), segment(1, 2), segment(2, whole=False)]
+        with indexed(tmp_path / "i.db") as index, index.database.transaction():
+            row = index.begin("abc", ASKED, Path("/a.mp4"))
+            for each in (three[2], three[0], three[1]):
+                index.add(row, each, Faces.empty(128), [])
+        with indexed(tmp_path / "i.db") as index:
+            assert index.segments(row) == three
+            assert index.segments(row + 1) == []
+
+    def test_the_last_one_can_be_taken_back(self, tmp_path: Path) -> None:
+        """Its faces go, those before it stay, and so does every other look."""
+        faces = random_faces(8)
+        with indexed(tmp_path / "i.db") as index:
+            other = add_scan(index, faces, "other", path="/b.mp4")
+            with index.database.transaction():
+                row = index.begin("abc", ASKED, Path("/a.mp4"))
+                index.add(row, segment(0, 1), faces.select(np.arange(4)), [None] * 4)
+                index.add(row, segment(1, whole=False), faces.select(np.arange(4, 8)), [None] * 4)
+                index.update(row, frames_looked_at=6)
+            with index.database.transaction():
+                index.remove_segment(row, 1, first_frame=2)
+            assert index.segments(row) == [segment(0, 1)]
+            assert_same(index.faces(row), faces.select(np.arange(4)))
+            assert index.scan(row).frames_looked_at == 3
+            assert_same(index.faces(other), faces)
+            assert len(index.segments(other)) == 1
+
+    def test_faces_since_a_frame(self, tmp_path: Path) -> None:
+        row = scan_of(tmp_path / "i.db", random_faces(8))
+        with indexed(tmp_path / "i.db") as index:
+            assert_same(index.faces(row, since=2), random_faces(8).select(np.arange(4, 8)))
+
+
+class TestFind:
+    """Which look through a source answers a request."""
+
+    def found(self, path: Path, asked: Request, content: str = "abc") -> int | None:
+        with indexed(path) as index:
+            seen = index.find(content, asked)
+        return None if seen is None else seen.row
+
+    @pytest.mark.parametrize(
+        ("change", "answers"),
+        [
+            ({}, True),
+            ({"every": 14}, True),
+            ({"every": 70}, True),
+            ({"every": 1}, False),
+            ({"every": 6}, False),
+            ({"every": 8}, False),  # 8 looks at frame 8, 7 did not
+            ({"smallest_px": 65.0}, True),
+            ({"smallest_px": 63.0}, False),
+            ({"largest_px": 300.0}, True),
+            ({"largest_px": 299.0}, True),
+            ({"largest_px": 301.0}, False),
+            ({"largest_px": None}, False),
+            ({"detection": '{"detector": "other"}'}, False),
+            ({"every": 14, "smallest_px": 80.0, "largest_px": 100.0}, True),
+        ],
+    )
+    def test_finer_answers_coarser_and_never_the_other_way(
+        self, tmp_path: Path, change: dict[str, Any], answers: bool
+    ) -> None:
+        limited = replace(ASKED, largest_px=300.0)
+        row = scan_of(tmp_path / "i.db", random_faces(2), asked=limited)
+        found = self.found(tmp_path / "i.db", replace(limited, **change))
+        assert found == (row if answers else None)
+
+    def test_what_knows_no_largest_answers_any(self, tmp_path: Path) -> None:
+        row = scan_of(tmp_path / "i.db", random_faces(2))
+        assert self.found(tmp_path / "i.db", replace(ASKED, largest_px=10_000.0)) == row
+
+    def test_another_content_is_another_source(self, tmp_path: Path) -> None:
+        scan_of(tmp_path / "i.db", random_faces(2))
+        assert self.found(tmp_path / "i.db", ASKED, "abd") is None
+
+    def test_of_several_the_one_with_the_least_to_sift_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "i.db"
+        fine = scan_of(path, random_faces(2), asked=replace(ASKED, every=1, smallest_px=32.0))
+        same = scan_of(path, random_faces(2))
+        smaller = scan_of(path, random_faces(2), asked=replace(ASKED, smallest_px=32.0))
+        assert self.found(path, ASKED) == same
+        assert self.found(path, replace(ASKED, every=21)) == same
+        assert self.found(path, replace(ASKED, every=21, smallest_px=32.0)) == smaller
+        assert self.found(path, replace(ASKED, every=5)) == fine
+
+    def test_one_that_only_began_answers_the_very_same_request(self, tmp_path: Path) -> None:
+        path = tmp_path / "i.db"
+        row = scan_of(path, random_faces(2), complete=False)
+        assert self.found(path, ASKED) == row
+        for other in ({"every": 14}, {"smallest_px": 65.0}, {"largest_px": 300.0}):
+            assert self.found(path, replace(ASKED, **other)) is None
+        done = scan_of(path, random_faces(2), asked=replace(ASKED, every=1))
+        assert self.found(path, ASKED) == done
+
+    def test_one_that_forgot_people_answers_nothing(self, tmp_path: Path) -> None:
+        row = scan_of(tmp_path / "i.db", random_faces(2))
+        with indexed(tmp_path / "i.db") as index, index.database.transaction():
+            index.update(row, forgotten=1)
+        assert self.found(tmp_path / "i.db", ASKED) is None
+
+
+class TestSift:
+    def test_every_so_many_frames_and_sizes(self, tmp_path: Path) -> None:
+        faces = sized(random_faces(6), 70, 20, 80, 90, 64, 300)  # frames 0 0 1 1 2 2
+        row = scan_of(tmp_path / "i.db", faces, asked=replace(ASKED, every=1, smallest_px=10.0))
+        with indexed(tmp_path / "i.db") as index:
+            seen = index.scan(row)
+            for asked, expected in [
+                (replace(seen.request), [0, 1, 2, 3, 4, 5]),
+                (replace(seen.request, every=2), [0, 1, 4, 5]),
+                (replace(seen.request, smallest_px=64.0), [0, 2, 3, 4, 5]),
+                (replace(seen.request, largest_px=90.0), [0, 1, 2, 3, 4]),
+                (replace(seen.request, every=2, smallest_px=65.0, largest_px=299.0), [0]),
+            ]:
+                assert seen.request.answers(asked)
+                sifted = index.faces(row, seen.request.narrows(asked))
+                assert_same(sifted, faces.select(np.array(expected)))
+
+    def test_what_was_found_below_the_aim_is_no_smaller_than_asked_for(
+        self, tmp_path: Path
+    ) -> None:
+        """The same request gives all that it found, also what is smaller than it promised."""
+        faces = sized(random_faces(2), 60, 70)
+        row = scan_of(tmp_path / "i.db", faces)
+        with indexed(tmp_path / "i.db") as index:
+            assert_same(index.faces(row, ASKED.narrows(ASKED)), faces)
+            coarser = replace(ASKED, every=14, largest_px=65.0)
+            assert_same(index.faces(row, ASKED.narrows(coarser)), faces.select(np.array([0])))
+
+
+class TestMoved:
+    def test_a_video(self, tmp_path: Path) -> None:
+        row = scan_of(tmp_path / "i.db", random_faces(2))
+        with indexed(tmp_path / "i.db") as index:
+            with index.database.transaction():
+                index.moved(row, Path("/b/c.mp4"), ())
+            assert index.scan(row).path == "/b/c.mp4"
+            assert_same(index.faces(row), random_faces(2))
+        assert ask(tmp_path / "i.db", "SELECT DISTINCT picture FROM face") == [(None,)]
+
+    def test_the_pictures_of_a_folder(self, tmp_path: Path) -> None:
+        faces = random_faces(4)
+        old, new = ([Path(f"/{place}/{n}.png") for n in (0, 1)] for place in ("old", "new"))
+        with indexed(tmp_path / "i.db") as index:
+            other = add_scan(index, faces, "other", path="/b.mp4")
+            with index.database.transaction():
+                row = index.begin("abc", ASKED, Path("/old"))
+                index.add(row, segment(0), faces, [old[n] for n in faces.frame])
+            with index.database.transaction():
+                index.moved(row, Path("/new"), new)
+        sql = "SELECT frame, picture FROM face WHERE scan = {} ORDER BY frame, number"
+        expected = [(int(frame), str(new[frame])) for frame in faces.frame]
+        assert ask(tmp_path / "i.db", sql.format(row)) == expected
+        assert {picture for _, picture in ask(tmp_path / "i.db", sql.format(other))} == {None}
+
+
+class TestRemove:
+    def test_another_content_in_the_same_place_is_told(self, tmp_path: Path) -> None:
+        with indexed(tmp_path / "i.db") as index:
+            old = add_scan(index, random_faces(2), "old")
+            also = add_scan(index, random_faces(2), "old", asked=replace(ASKED, every=1))
+            add_scan(index, random_faces(2), "old", path="/b.mp4")
+            assert index.replaced(Path("/a.mp4"), "new") == [old, also]
+            assert index.replaced(Path("/a.mp4"), "old") == []
+            assert index.replaced(Path("/c.mp4"), "new") == []
+
+    def test_a_look_goes_with_all_that_it_saw(self, tmp_path: Path) -> None:
+        path = tmp_path / "i.db"
+        with indexed(path) as index:
+            row = add_scan(index, random_faces(6, 1), "one")
+            other = add_scan(index, random_faces(4, 2), "two", path="/b.mp4")
+            with index.database.transaction():
+                index.remove(row)
+            assert [each.row for each in index.scans()] == [other]
+            assert_same(index.faces(other), random_faces(4, 2))
+        for table in ("face", "segment"):
+            assert ask(path, f"SELECT DISTINCT scan FROM {table}") == [(other,)]
+
+    def test_what_is_removed_is_nowhere_in_the_file(self, tmp_path: Path) -> None:
+        """A face's embedding is biometric data."""
+        path, faces = tmp_path / "i.db", random_faces(2)
+        row = scan_of(path, faces)
+        bits = faces.embedding[0].astype("<f2").tobytes()
+        assert bits in path.read_bytes()
+        with indexed(path) as index, index.database.transaction():
+            index.remove(row)
+        assert bits not in path.read_bytes()
+
+    def test_a_row_is_never_given_to_another_look(self, tmp_path: Path) -> None:
+        """Folders that share an index name its looks by their rows."""
+        with indexed(tmp_path / "i.db") as index:
+            add_scan(index, random_faces(2), "one")
+            last = add_scan(index, random_faces(2), "two")
+            with index.database.transaction():
+                index.remove(last)
+            assert add_scan(index, random_faces(2), "three") > last
+
+
+DAMAGED = [
+    ("scan", "warnings", "'no JSON'"),
+    ("scan", "warnings", "'3'"),
+    ("scan", "warnings", "'{\"a\": 1}'"),
+    ("scan", "warnings", "'" + "[" * 20_000 + "'"),
+    ("scan", "warnings", "x'00ff'"),
+    ("scan", "every", "0"),
+    ("scan", "every", "'seven'"),
+    ("scan", "smallest_px", "'small'"),
+    ("scan", "width", "'wide'"),
+    ("scan", "frames_read", "'all'"),
+    ("face", "embedding", "x'0000'"),
+    ("face", "points68", "x'000000'"),
+    ("face", "points5", "'text'"),
+    ("face", "track", "'one'"),
+    ("face", "shot", "x'00'"),
+    ("face", "x0", "'left'"),
+    ("face", "pts_seconds", "'now'"),
+]
+
+
+class TestDamaged:
+    @pytest.mark.parametrize(("table", "column", "value"), DAMAGED)
+    def test_what_no_facegrab_wrote_is_one_clear_line(
+        self, tmp_path: Path, table: str, column: str, value: str
+    ) -> None:
+        path = tmp_path / "i.db"
+        row = write(path, random_faces(2))
+        change(path, f"UPDATE {table} SET {column} = {value}")
+        with indexed(path) as index, pytest.raises(StoreError, match="damaged") as caught:
+            self.use(index, row)
+        assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-        assert path.read_bytes() == before
+        assert len(str(caught.value)) < 500
 
-    @pytest.mark.parametrize("data", [b"no database, but long enough " * 99, bytes(600)])
-    def test_no_database(self, tmp_path: Path, data: bytes) -> None:
-        path = tmp_path / "i.db"
-        path.write_bytes(data)
-        self.refused(path, "no index")
-
-    def test_another_programs_database(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        database = sqlite3.connect(path)
-        database.execute("CREATE TABLE mail (sender TEXT)")
-        database.close()
-        self.refused(path, "not an index of FaceGrab")
-
-    def test_a_newer_index(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        write(path, random_faces(2))
-        database = sqlite3.connect(path)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-        database.close()
-        self.refused(path, "newer FaceGrab")
-
-    def test_tables_that_are_gone(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        database = sqlite3.connect(path)
-        database.execute("CREATE TABLE mail (sender TEXT)")
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.close()
-        self.refused(path, "damaged")
+    def use(self, index: Index, row: int) -> None:
+        index.find("abc", ASKED)
+        index.scans()
+        index.faces(row)
 
     @pytest.mark.parametrize("keep", [0.3, 0.6])
     def test_a_file_that_is_cut_off(self, tmp_path: Path, keep: float) -> None:
@@ -158,82 +352,5 @@ class TestRefused:
         write(path, random_faces(60))
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * keep)])
-        with pytest.raises(StoreError, match="damaged"), Index(path, SETTINGS) as index:
+        with pytest.raises(StoreError, match="damaged"), indexed(path) as index:
             index.faces(1)
-
-    def test_an_embedding_of_another_length(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        row = write(path, random_faces(2))
-        database = sqlite3.connect(path)
-        database.execute("UPDATE face SET embedding = x'0000'")
-        database.commit()
-        database.close()
-        with pytest.raises(StoreError, match="damaged"), Index(path, SETTINGS) as index:
-            index.faces(row)
-
-    def test_another_runs_result(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        write(path, random_faces(2))
-        with pytest.raises(StoreError, match=r"tolerance 0\.6, now 0\.5"):
-            Index(path, SETTINGS | {"tolerance": 0.5})
-
-    def test_a_run_that_wrote_nothing_is_in_nobodys_way(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        with Index(path, SETTINGS) as index:
-            row, _, _ = index.begin_source(Path("a.mp4"), "a")
-            dropped = replace(rows_of(row, random_faces(2)), extracts=[])
-            with index.transaction():
-                index.add(dropped)
-        other = SETTINGS | {"tolerance": 0.5}
-        with Index(path, other) as index:
-            assert len(index.faces(row)) == 0
-            assert index.begin_source(Path("b/a.mp4"), "a") == (1, "a", [])
-            with index.transaction():
-                index.add(rows_of(1, random_faces(2)))
-        with pytest.raises(StoreError, match=r"tolerance 0\.5, now 0\.6"):
-            Index(path, SETTINGS)
-        with Index(path, other) as index:
-            assert_same(index.faces(1), random_faces(2))
-
-    def test_and_is_forgotten_as_a_whole_or_not_at_all(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "i.db"
-        with Index(path, SETTINGS) as index:
-            index.begin_source(Path("a.mp4"), "a")
-        monkeypatch.setattr("json.dumps", lambda value: object())  # fails when it is inserted
-        with pytest.raises(sqlite3.Error):
-            Index(path, SETTINGS | {"tolerance": 0.5})
-        monkeypatch.undo()
-        with Index(path, SETTINGS) as index:
-            assert index.begin_source(Path("c/a.mp4"), "a")[1] == "a-2"
-
-    def test_in_use_by_the_same_program(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        with Index(path, SETTINGS) as index:
-            index.begin_source(Path("a"), "a")
-            with pytest.raises(StoreError, match="in use"):
-                Index(path, SETTINGS)
-        Index(path, SETTINGS).close()
-
-    def test_in_use_by_another_program(self, tmp_path: Path) -> None:
-        path = tmp_path / "i.db"
-        hold = (
-            "import sys; from pathlib import Path; from facegrab.store.index import Index\n"
-            "with Index(Path(sys.argv[1]), {}) as index:\n"
-            "    index.begin_source(Path('a'), 'a')\n"
-            "    print('open', flush=True)\n"
-            "    sys.stdin.read()\n"
-        )
-        command = [sys.executable, "-c", hold, str(path)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen(command, **pipes) as other:  # type: ignore[call-overload]
-            assert other.stdout.readline() == "open\n"
-            with pytest.raises(StoreError, match="in use by another run"):
-                Index(path, {})
-            other.communicate("")
-        Index(path, {}).close()
-
-    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(OutputError, match=r"cannot write .*i\.db"):
-            Index(tmp_path / "none" / "i.db", SETTINGS)

@@ -25,6 +25,7 @@ from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.summary import Plan, Summary, Watcher
 
 if TYPE_CHECKING:
+    from facegrab.cataloguing import scan_into
     from facegrab.grab import FaceGrab
 
 __version__ = "1.0.0.dev0"
@@ -47,11 +48,14 @@ __all__ = [
     "Watcher",
     "WeightsError",
     "__version__",
+    "scan_into",
 ]
+
+_LATER = {"FaceGrab": "facegrab.grab", "scan_into": "facegrab.cataloguing"}
 
 
 def __getattr__(name: str) -> object:
-    """Loads the class, and numpy and OpenCV with it, when it is first asked for."""
-    if name == "FaceGrab":
-        return import_module("facegrab.grab").FaceGrab
+    """Loads what needs numpy and OpenCV when it is first asked for."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'facegrab' has no attribute {name!r}")

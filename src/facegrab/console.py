@@ -52,6 +52,7 @@ class Screen:
         self._pictures: Collection[Path] = ()
         self._task: TaskID | None = None
         self._name = self._result = ""
+        self._asking = True
         self._log = _LogLines(self)
         self._log_level = logging.NOTSET
 
@@ -78,15 +79,16 @@ class Screen:
         """Prints a line as it is."""
         self._console.print(self._printable(line), markup=False)
 
-    def expect(self, sources: int, pictures: Collection[Path]) -> None:
+    def expect(self, sources: int, pictures: Collection[Path], *, asking: bool = True) -> None:
         """Is told what will come.
 
         Args:
+            asking: somebody is looked for; else everything is only seen.
             sources: how many. Of several, each leaves a line when it ends instead of its bar:
                 forty bars would fill the terminal.
             pictures: paths of those that are no videos.
         """
-        self._several, self._pictures = sources > 1, pictures
+        self._several, self._pictures, self._asking = sources > 1, pictures, asking
 
     def say_references(self, count: int) -> None:
         """What is looked for."""
@@ -97,22 +99,31 @@ class Screen:
 
     def begin(self, plan: Plan) -> None:
         """Says what will be done with a source."""
-        self.say(
-            f"{plan.source.name}: {plan.width}x{plan.height}, looking {self._at_frames(plan)}"
-            f"for faces of {plan.smallest_face_px} px and more "
-            f"(detection at {plan.fed_width}x{plan.fed_height})"
-        )
+        if plan.known:
+            words = "in the index already, not looked at again"
+            self.say(f"{plan.source.name}: {plan.width}x{plan.height}, {words}")
+        else:
+            self._say_plan(plan)
         self._name, self._result = plan.source.name, ""
         self._task = self._bars.add_task(
             self._printable(self._name), total=plan.frame_count, counts=""
         )
 
+    def _say_plan(self, plan: Plan) -> None:
+        self.say(
+            f"{plan.source.name}: {plan.width}x{plan.height}, looking {self._at_frames(plan)}"
+            f"for faces of {plan.smallest_face_px} px and more "
+            f"(detection at {plan.fed_width}x{plan.fed_height})"
+        )
+
     def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
         """Moves the bar."""
         if self._task is not None:
-            counts = f"frame {frames_read}, {faces_found} found, {faces_written} kept"
+            kept = f", {faces_written} kept" if self._asking else ""
+            counts = f"frame {frames_read}, {faces_found} found{kept}"
             self._bars.update(self._task, completed=frames_read, counts=counts)
-        self._result = f"{self._name}: {faces_written} kept of {_number(faces_found, 'face')}"
+        kept = f"{faces_written} kept of " if self._asking else ""
+        self._result = f"{self._name}: {kept}{_number(faces_found, 'face')}"
 
     def end(self) -> None:
         """Stops the bar; one of several makes way for a line, if anything of it was read."""
@@ -144,6 +155,18 @@ class Screen:
         encoding = self._console.encoding
         return line.encode(encoding, "backslashreplace").decode(encoding)
 
+    def say_scanned(self, summary: Summary, index: str) -> None:
+        """What was seen, where nothing was asked."""
+        for line in summary.not_read():
+            self.say(line)
+        for warning in summary.warnings:
+            self.say(f"warning: {warning}")
+        self.say(_frames_line(summary))
+        self.say(f"{_number(summary.faces_found, 'face')} in {index}")
+        if summary.computed:
+            self.say(f"computed on {summary.computed}")
+        self.say(f"ask it: facegrab -r REFERENCE -i ... -o FOLDER --index {index}")
+
     def say_summary(self, summary: Summary, output: str) -> None:
         """What was done and where to look."""
         for line in summary.not_read():
@@ -154,22 +177,37 @@ class Screen:
             self.say(line)
 
 
-def summary_lines(summary: Summary, output: str) -> list[str]:
-    """A summary in words."""
+def _frames_line(summary: Summary) -> str:
     seconds = summary.seconds.get("all", 0.0)
     damaged = f", {summary.frames_damaged} damaged" if summary.frames_damaged else ""
-    speed = f", {summary.frames_read / seconds:.0f} frames/s" if seconds > 0 else ""
+    known = (
+        f" ({summary.frames_known} of them before, in the index)" if summary.frames_known else ""
+    )
+    new = summary.frames_read - summary.frames_known
+    speed = f", {new / seconds:.0f} frames/s" if seconds > 0 and new else ""
     head = "stopped; " if summary.interrupted else ""
+    return (
+        f"{head}{_number(summary.frames_read, 'frame')} read{known}, "
+        f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}"
+    )
+
+
+def summary_lines(summary: Summary, output: str) -> list[str]:
+    """A summary in words."""
     dropped = "".join(
         f", {summary.dropped[reason]} {words}"
         for reason, words in _DROPPED.items()
         if summary.dropped[reason] or reason in _ALWAYS_TOLD
     )
     lines = [
-        f"{head}{_number(summary.frames_read, 'frame')} read, "
-        f"{summary.frames_looked_at} looked at{damaged}, in {seconds:.1f} s{speed}",
+        _frames_line(summary),
         f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written{dropped}",
     ]
+    if summary.faces_by_track:
+        lines.append(
+            f"{_number(summary.faces_by_track, 'face')} of the person by their tracks alone: "
+            "by_track in facegrab.csv"
+        )
     if summary.computed:
         lines.append(f"computed on {summary.computed}")
     if summary.licences:

@@ -10,16 +10,14 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
-from facegrab import cli
 from facegrab.doctor import words
 from facegrab.doctor.examine import examine, measure
 from facegrab.doctor.facts import Report
-from facegrab.errors import FaceGrabError, SettingError
+from facegrab.errors import FaceGrabError
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
 from facegrab.settings import ProcessSettings
-
-OK, FAILED, INTERRUPTED = 0, 1, 130
 
 RUN_OPTIONS = (
     "skip_frames",
@@ -55,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
         0, 1 if no run can work or the arguments are wrong, 130 on Ctrl-C.
     """
     try:
-        options = _parser().parse_args(cli._normalised(list(arguments)))
+        options = _parser().parse_args(normalised(list(arguments)))
         process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
         report = _reported(options, process)
         return OK if report.works else FAILED
@@ -137,13 +135,8 @@ def _quiet() -> Iterator[None]:
                 os.close(copy)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} (facegrab doctor --help shows the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab doctor",
         description="Shows what this machine has, what a run would use, and what is wrong; for an "
         "input it measures for some seconds how fast a run would be, and writes nothing.",
@@ -157,8 +150,5 @@ def _parser() -> argparse.ArgumentParser:
         "-i", "--input", nargs="+", action="extend", metavar="INPUT", help="the same"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    group = parser.add_argument_group("as in a run")
-    for action in cli._parser()._actions:
-        if action.dest in RUN_OPTIONS:
-            group._add_action(action)
+    add_run_options(parser, RUN_OPTIONS)
     return parser

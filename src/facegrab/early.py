@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
@@ -25,9 +27,14 @@ class Early:
     Args:
         source: the first one.
         settings: how it will be read.
+        index: nothing is decoded if there is such a file: it may know the source, or where to go
+            on with it.
     """
 
-    def __init__(self, source: Source, settings: ProcessSettings) -> None:
+    def __init__(
+        self, source: Source, settings: ProcessSettings, index: Path | None = None
+    ) -> None:
+        self._idle = settings.jobs > 1 or (index is not None and os.path.exists(index))  # noqa: PTH110 - no name is too long for it
         self._source = source
         self._settings = settings
         self._stack = ExitStack()
@@ -36,6 +43,8 @@ class Early:
         """Spent on decoding so far."""
 
     def __enter__(self) -> Early:
+        if self._idle:
+            return self
         settings = self._settings
         try:
             every = settings.skip_frames + 1

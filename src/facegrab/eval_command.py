@@ -12,9 +12,10 @@ from dataclasses import asdict
 from itertools import product
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from facegrab.errors import FaceGrabError, SettingError
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser
 from facegrab.settings import AUTO, DEVICES, PRECISIONS, RecognitionSettings
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from facegrab.verification import At, Figures
 
     Models: TypeAlias = tuple[DetectorSpec, RecogniserSpec]
-
-OK, FAILED, INTERRUPTED = 0, 1, 130
 
 MOST_NAMED = 20
 """Pictures without a face that are named; of more only the number is told."""
@@ -312,13 +311,8 @@ def _printable(text: str) -> str:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} (facegrab eval --help shows the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab eval",
         description="Measures how well models tell apart the people in your own pictures. Every "
         "picture's largest face is compared with every other's. A picture without a face counts "

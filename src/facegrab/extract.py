@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from facegrab.store.index import Extract
-from facegrab.store.origin import Origin
+from facegrab.store.answers import Extract
 from facegrab.summary import ENLARGED, NO_POSE
-from facegrab.types import Faces, Frame, Image
+from facegrab.types import Faces, Image
 from facegrab.vision.align import Matrix, warp
 from facegrab.vision.alignments import Alignment, native_scale
 
@@ -79,16 +78,13 @@ class Extractor:
             made.append(Planned(entry, matrix, alignment))
         return made, reason
 
-    def make(
-        self,
-        planned: Sequence[Planned],
-        faces: Faces,
-        frames: Sequence[Frame],
-        origin_of: Callable[[Planned], Origin],
-    ) -> Iterator[tuple[str, Image, Origin]]:
-        """The extracts one by one: path below the output folder, RGB image, where it is from."""
-        image_of = {frame.index: frame.image for frame in frames}
-        for each in planned:
-            image = image_of[int(faces.frame[each.entry.row])]
-            extract = warp(image, each.matrix, each.alignment.size_px)
-            yield each.entry.file, extract, origin_of(each)
+
+def make(planned: Sequence[Planned], image: Image) -> Iterator[tuple[Planned, Image]]:
+    """The extracts of one frame, one by one.
+
+    Args:
+        planned: what to make of it.
+        image: the frame, RGB uint8 (H, W, 3).
+    """
+    for each in planned:
+        yield each, warp(image, each.matrix, each.alignment.size_px)

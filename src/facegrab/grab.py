@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import ceil
-from os import PathLike, fspath
 from pathlib import Path
-from typing import TypeAlias
 
+from facegrab.choice import Opener, PathName, choice_of, listed
+from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
-from facegrab.models import compute, packs
 from facegrab.people.gallery import GalleryStats
 from facegrab.people.references import collect, load
-from facegrab.run import Choice, Run, result_settings
-from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
+from facegrab.question import Question
+from facegrab.request import result_settings
+from facegrab.run import Run
+from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
-from facegrab.summary import Plan, Summary, Watcher
-from facegrab.vision import eyes as opening
-from facegrab.vision.alignments import parse_alignments, require_points68
-from facegrab.vision.feed import UPSAMPLE, Wanted
-from facegrab.vision.look import Eyes, Look
+from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.vision.look import Eyes
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
 """In 40 frames of a concert YuNet finds 71 faces of 64 px and more where MTCNN finds 56."""
-
-PathName: TypeAlias = str | PathLike[str]
 
 
 class FaceGrab:
@@ -58,10 +53,11 @@ class FaceGrab:
     ) -> None:
         self._recognition = recognition or RecognitionSettings()
         self._process = process or ProcessSettings()
+        self._choice = choice_of(self._recognition, self._process, eyes)
         self._eyes = eyes
-        self._choice = _choice(self._recognition, self._process, eyes)
+        self._look = Opener(self._choice, self._process, eyes)
         self._gallery = collect(
-            _listed(reference),
+            listed(reference),
             self._recognition.jitter,
             self._look,
             self._choice.recogniser,
@@ -115,6 +111,7 @@ class FaceGrab:
         source: PathName | Sequence[PathName],
         output: PathName = ".",
         *,
+        index: PathName | None = None,
         watcher: Watcher | None = None,
         early: Early | None = None,
     ) -> Summary:
@@ -123,6 +120,8 @@ class FaceGrab:
         Args:
             source: a video, an image, an image pattern, a folder, a glob, or several of these.
             output: folder for the extracts, the index and the table; made if missing.
+            index: the index of what is seen, where it is not to lie in the output folder: that of
+                another run, or one that several share. What it holds is not looked at again.
             watcher: is told how it goes.
             early: may have the first source open already, decoded while the networks loaded.
 
@@ -133,79 +132,30 @@ class FaceGrab:
         Raises:
             MissingError, AccessError, MediaError: none of the sources can be read.
             OutputError, AccessError: the output cannot be written; what is done is kept.
-            StoreError: the folder holds another run's result.
+            StoreError: the folder holds another run's result, or the index is damaged or in use.
+            SettingError: others are to be forgotten in an index that is not the folder's own.
         """
-        sources = find_sources(_listed(source))
+        sources = find_sources(listed(source))
         settings = result_settings(self._choice, self._gallery, self._process)
-        with Output(Path(output), settings) as folder:
+        library = None if index is None else Path(index)
+        if library is not None and self._process.forget_others:
+            raise SettingError(
+                "forget_others would take other questions' answers out of the index: leave it "
+                "out, or use facegrab index forget when all is asked"
+            )
+        with Output(Path(output), settings, library) as folder:
             sources = _without_extracts(sources, folder)
             run = Run(
-                self._look(),
-                self._gallery,
+                self._look,
+                Question(self._gallery, self._choice, self._process),
                 self._choice,
                 self._process,
                 folder,
-                watcher or _Nobody(),
+                watcher or Nobody(),
                 early,
+                Orders(self._process, self._recognition, self._gallery, folder.folder, self._eyes),
             )
             return run.over(sources)
-
-    def _look(self) -> Look:
-        process = self._process
-        if self._eyes is None:
-            self._eyes = opening.open_eyes(
-                self._choice.detector,
-                self._choice.recogniser,
-                compute.choose(process.device, process.precision, process.threads),
-                mesh=process.licence != COMMERCIAL,
-            )
-        wanted = Wanted(process.scale, process.min_face, process.max_face, process.extract_size)
-        return Look(self._eyes, wanted)
-
-
-def _choice(
-    recognition: RecognitionSettings, process: ProcessSettings, eyes: Eyes | None
-) -> Choice:
-    """The models and alignments that settings name.
-
-    Raises:
-        SettingError: an alignment is unknown or needs points that the licence forbids, or the
-            detector does not see faces as small as wanted.
-        WeightsError: a model is unknown or damaged, or may not be used commercially.
-    """
-    alignments = parse_alignments(process.align, process.extract_size)
-    if eyes is not None:
-        detector, recogniser = eyes.detector_spec, eyes.recogniser.spec
-    else:
-        detector, recogniser = packs.choose(process.models, process.detector, process.recogniser)
-    if process.licence == COMMERCIAL:
-        packs.check_licence([detector, recogniser])
-        require_points68(alignments, "the model may not be used commercially")
-    smallest_px = ceil(detector.smallest_px / UPSAMPLE)
-    if process.min_face != AUTO and int(process.min_face) < smallest_px:
-        raise SettingError(
-            f"the detector {detector.name} finds no face below {smallest_px} px: "
-            f"--min_face {smallest_px} or more, or another --detector"
-        )
-    tolerance = recognition.tolerance
-    return Choice(
-        detector,
-        recogniser,
-        recogniser.tolerance if tolerance == AUTO else float(tolerance),
-        alignments,
-        tuple(
-            f"{name}: {each.name}"
-            for name, each in opening.licences(
-                detector, recogniser, mesh=process.licence != COMMERCIAL
-            ).items()
-        ),
-    )
-
-
-def _listed(paths: PathName | Sequence[PathName]) -> list[str]:
-    if isinstance(paths, (str, PathLike)):
-        return [fspath(paths)]
-    return [fspath(path) for path in paths]
 
 
 def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
@@ -226,13 +176,3 @@ def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]
     if not kept:
         raise MissingError(f"{folder.folder} holds nothing but what an earlier run wrote")
     return kept
-
-
-class _Nobody:
-    """Watches nothing."""
-
-    def begin(self, plan: Plan) -> None: ...
-
-    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None: ...
-
-    def end(self) -> None: ...

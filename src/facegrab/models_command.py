@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 from facegrab.errors import FaceGrabError, SettingError, WeightsError
 from facegrab.models import download, folder, install, listing, packs, registry
@@ -15,8 +15,7 @@ from facegrab.models.listing import Row
 from facegrab.models.own import Told
 from facegrab.models.packfile import DETECTOR, RECOGNISER, Spec, role_of
 from facegrab.models.specs import RecogniserSpec, Triple
-
-OK, FAILED, INTERRUPTED = 0, 1, 130
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser
 
 ROLES = (DETECTOR, RECOGNISER)
 KINDS = ("yunet", "scrfd", "ultraface", "retinaface", "arcface")
@@ -70,13 +69,8 @@ def _dashed(argument: str) -> str:
     return name.replace("_", "-") + equals + value
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} ({self.prog} --help shows the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab models",
         description="Models that find faces and tell them apart: what there is, what is installed.",
         allow_abbrev=False,

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from facegrab.models import compute
 from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
 from facegrab.vision.look import Look
+from facegrab.vision.shots import Signature, signature
 
 BATCH_BYTES = 32 * 2**20
 """Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
@@ -34,10 +36,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scanned:
-    """A batch of frames and every face in them."""
+    """A batch of frames of one segment and every face in them.
+
+    Attributes:
+        frames: in order.
+        faces: of them all.
+        signatures: of each frame, for the detection of shots.
+        extracts: names of extracts that were cut out already and where they lie; None if that is
+            still to be done.
+    """
 
     frames: tuple[Frame, ...]
     faces: Faces
+    signatures: tuple[Signature, ...] = ()
+    extracts: tuple[tuple[str, Path], ...] | None = None
 
 
 def scan(
@@ -118,7 +130,8 @@ def _submitted(
 
 
 def _scanned(batch: tuple[Frame, ...], look: Look, runs: Runs) -> Scanned:
-    return Scanned(batch, look(batch, runs.follows(batch)))
+    faces = look(batch, runs.follows(batch))
+    return Scanned(batch, faces, tuple(signature(frame.image) for frame in batch))
 
 
 @contextmanager
@@ -137,8 +150,8 @@ def _result(future: Future[T]) -> T:
             # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
             return future.result(timeout=_POLL_SECONDS)
         except FutureTimeoutError:
-            if future.done():  # it was the look's own error
-                raise
+            if future.done():  # meanwhile, or it was the look's own error
+                return future.result()
 
 
 def chunks(
@@ -149,11 +162,16 @@ def chunks(
 ) -> Iterator[tuple[Frame, ...]]:
     """Frames in batches of at most batch_size and batch_bytes of pixels; the last may be short.
 
-    Frames that follow on each other stay together: a batch may be longer by ``runs.length - 1``.
+    A batch is of one segment, so that what is found in a segment does not depend on where the
+    reading began. Frames that follow on each other stay together: a batch may be longer by
+    ``runs.length - 1``.
     """
     batch: list[Frame] = []
     size_bytes = 0
     for frame in frames:
+        if batch and frame.segment != batch[-1].segment:
+            yield tuple(batch)
+            batch, size_bytes = [], 0
         group_bytes = runs.length * frame.image.nbytes
         full = len(batch) + runs.length > batch_size or size_bytes + group_bytes > batch_bytes
         if batch and full and runs.parted(frame, batch[-1]):

@@ -17,6 +17,7 @@ LICENCES = ("any", COMMERCIAL)
 
 BATCH_SIZE = (2, 128)
 THREADS = (0, 256)
+JOBS = (1, 64)
 SKIP_FRAMES = (0, 1000)
 EXTRACT_SIZE = (32, 1024)
 SCALE = (0.1, 1.0)
@@ -37,6 +38,8 @@ class RecognitionSettings:
         jitter: resamples averaged into each reference's embedding, 1 to 1000; 1 is the plain crop.
             On 10 x 10 photographs of LFW, 5 instead of 1 raises the true pairs accepted at a false
             accept rate of .001 from 96.9 to 97.7 %; more than 5 gains nothing.
+        per_frame: decide about each face by itself. Else faces that follow each other through a
+            shot are decided about together.
 
     Raises:
         SettingError: a value is out of range.
@@ -44,6 +47,7 @@ class RecognitionSettings:
 
     tolerance: float | str = AUTO
     jitter: int = 5
+    per_frame: bool = False
 
     def __post_init__(self) -> None:
         if self.tolerance != AUTO:
@@ -79,7 +83,9 @@ class ProcessSettings:
             ``"auto"``.
         threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
-
+        jobs: processes that each look through a segment of a video at a time, 1 to 64; more than
+            one pays on many cores.
+        forget_others: keep no face of other people in the index once a source is done.
         full_scan: look at all of every frame. Else, of frames that follow closely on each other,
             only every fourth is looked at all over, and those between where faces were, unless
             something changes.
@@ -106,6 +112,8 @@ class ProcessSettings:
     upsample: bool = True
     licence: str = "any"
     full_scan: bool = False
+    forget_others: bool = False
+    jobs: int = 1
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)
@@ -119,6 +127,7 @@ class ProcessSettings:
         _check_choice("device", self.device, DEVICES)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_whole("threads", self.threads, THREADS)
+        _check_whole("jobs", self.jobs, JOBS)
         _check_choice("licence", self.licence, LICENCES)
         if isinstance(self.align, str) or not self.align:
             raise SettingError(f"align is a tuple of alignments, not {self.align!r}")

@@ -7,15 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
-from facegrab.errors import FaceGrabError, SettingError
+from facegrab.errors import FaceGrabError
+from facegrab.options import FAILED, OK, Parser
 from facegrab.store.files import as_text
 from facegrab.store.origin import Origin, load_origin
-
-OK, FAILED = 0, 1
 
 _NEARLY_ONE = 0.005
 """A scale this close to 1 is called the source's own size."""
@@ -48,13 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     return result
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingError(f"{message} (facegrab show --help shows the options)")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="facegrab show",
         description="Shows where extracts are from: source, time, place in the frame, models.",
         allow_abbrev=False,

@@ -30,6 +30,7 @@ class Plan:
         smallest_face_px: side of the smallest face that will be found, in source pixels.
         fed_width: width of the image that the detector sees, in pixels.
         fed_height: height of it.
+        known: it is in the index already: nothing of it is looked at again.
     """
 
     source: Path
@@ -40,6 +41,7 @@ class Plan:
     smallest_face_px: int
     fed_width: int
     fed_height: int
+    known: bool = False
 
 
 @dataclass(slots=True)
@@ -48,10 +50,13 @@ class Summary:
 
     Attributes:
         frames_read: frames gone past, those that were skipped too.
+        frames_known: of these, those that the index knew, which were not read again.
+        sources_known: sources of which the index knew all.
         frames_looked_at: frames searched for faces.
         frames_damaged: frames that could not be decoded and were passed over.
         faces_found: faces seen.
         faces_matched: faces of the person asked for.
+        faces_by_track: of these, those that count only because their tracks do.
         faces_written: faces of which at least one extract was written.
         extracts_enlarged: extracts written in which the face is larger than in its source.
         dropped: faces that were not written, by reason.
@@ -64,10 +69,13 @@ class Summary:
     """
 
     frames_read: int = 0
+    frames_known: int = 0
+    sources_known: int = 0
     frames_looked_at: int = 0
     frames_damaged: int = 0
     faces_found: int = 0
     faces_matched: int = 0
+    faces_by_track: int = 0
     faces_written: int = 0
     extracts_enlarged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -101,3 +109,13 @@ class Watcher(Protocol):
 
     def end(self) -> None:
         """The source is done, or could not be finished."""
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def begin(self, plan: Plan) -> None: ...
+
+    def step(self, frames_read: int, faces_found: int, faces_written: int) -> None: ...
+
+    def end(self) -> None: ...

@@ -24,11 +24,13 @@ class Frame:
         index: number of the frame in its source, from 0, in the order of presentation.
         pts_seconds: seconds since the source's first frame (pts x time_base, never index / fps).
         image: upright RGB uint8 (H, W, 3) with square pixels.
+        segment: number of its Segment, from 0.
     """
 
     index: int
     pts_seconds: float
     image: Image
+    segment: int = 0
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
@@ -39,6 +41,41 @@ class Frame:
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         return f"Frame({self.index}, {self.pts_seconds:.3f} s, {width}x{height})"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a source that begins with a key frame, and how to go on reading from there.
+
+    Whole numbers, bools and None only, so that
+    ``Segment(**json.loads(json.dumps(asdict(segment))))`` is the same.
+
+    Attributes:
+        number: of the segment in its source, from 0.
+        first_frame: index of its first frame.
+        frames_read: sound frames of the source before it, those that were skipped too.
+        frames_damaged: damaged frames of the source before it.
+        width: pixels of the source's first frame, upright and with square pixels.
+        height: likewise.
+        pts: ticks of its first frame; None for images and where a video has no times.
+        origin: ticks of the source's first frame; None likewise.
+        pos: first byte of its first frame in the file; None where the file does not say.
+        trial: frames that are still decoded before any is left out; None: all are decoded, and
+            counted as they come out.
+        is_steady: whether all frames before it had times of their own, in order.
+    """
+
+    number: int
+    first_frame: int
+    frames_read: int
+    frames_damaged: int
+    width: int
+    height: int
+    pts: int | None = None
+    origin: int | None = None
+    pos: int | None = None
+    trial: int | None = None
+    is_steady: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +125,12 @@ _ROW_SHAPES: dict[str, tuple[tuple[int, ...], type[Any]]] = {
     "points5": ((5, 2), np.float32),
     "points68": ((68, 2), np.float32),
     "sharpness": ((), np.float32),
+    "shot": ((), np.int64),
+    "track": ((), np.int64),
 }
+
+UNKNOWN = -1
+"""The shot and track of a face as long as they are not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +149,9 @@ class Faces:
         embedding: float32 (N, D); the recogniser says how two are compared. Values are exactly
             representable in float16.
         sharpness: float32 (N,), variance of the Laplacian of the aligned face, not enlarged.
+        shot: int64 (N,), number of the shot within the source, from 0; or UNKNOWN.
+        track: int64 (N,), number of the track within the source, from 0; or UNKNOWN. A track is
+            one person through neighbouring frames of a shot.
     """
 
     frame: IntArray
@@ -118,6 +163,8 @@ class Faces:
     points68: FloatArray
     embedding: FloatArray
     sharpness: FloatArray
+    shot: IntArray
+    track: IntArray
 
     def __post_init__(self) -> None:
         for name, (row, dtype) in _ROW_SHAPES.items():

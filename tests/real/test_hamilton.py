@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import shared_media
+from fakes import stored_faces
 from numpy.typing import NDArray
 
 from facegrab.cli import main
-from facegrab.store.index import Index
 from facegrab.vision.align import extract_matrix
 
 pytestmark = pytest.mark.real
@@ -50,15 +50,32 @@ def test_the_singer_and_nobody_else(media: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "out").glob("*.jpg"))) == len(kept)
 
 
+def test_small_faces_too_and_a_second_question_is_the_same(media: Path, tmp_path: Path) -> None:
+    """From 36 px up all 22 looked-at frames, one of them for its track's sake, and nobody else."""
+    truth = json.loads((media / "truth" / "hamilton.json").read_text(encoding="utf-8"))
+    singer = truth["people"]["lin-manuel-miranda"]
+    arguments = ["-r", str(media / singer["reference"]), "--min-face", "36"]
+    arguments += ["-i", str(media / truth["video"])]
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == 0
+    kept = [row for row in rows_of(tmp_path / "out") if row["file"]]
+    visible = {f for first, last in singer["visible"] for f in range(first, last + 1)}
+    assert [int(row["frame"]) for row in kept] == sorted(visible & set(range(0, 275, EVERY)))
+    index = str(tmp_path / "out" / "facegrab.db")
+    assert main([*arguments, "-o", str(tmp_path / "again"), "--index", index]) == 0
+    images = sorted((tmp_path / "out").glob("*.jpg"))
+    assert len(images) == len(kept)
+    for image in images:
+        assert image.read_bytes() == (tmp_path / "again" / image.name).read_bytes()
+
+
 def eyes_of(out: Path) -> NDArray[np.float64]:
     """(N, 2, 2), left and right eye x y of every extract of a run's only source."""
     written = [bool(row["file"]) for row in rows_of(out)]
     eyes = []
-    with Index(out / "facegrab.db", {}) as index:
-        for points in index.faces(1).points68[written]:
-            matrix = extract_matrix(points, SIZE)
-            in_extract = points @ matrix[:, :2].T + matrix[:, 2]
-            eyes.append([in_extract[36:42].mean(axis=0), in_extract[42:48].mean(axis=0)])
+    for points in stored_faces(out).points68[written]:
+        matrix = extract_matrix(points, SIZE)
+        in_extract = points @ matrix[:, :2].T + matrix[:, 2]
+        eyes.append([in_extract[36:42].mean(axis=0), in_extract[42:48].mean(axis=0)])
     return np.array(eyes)
 
 

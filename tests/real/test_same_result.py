@@ -50,13 +50,25 @@ def _frames(clip: Path, every: int) -> list[Frame]:
         return list(reader)
 
 
+def _named(detector: str) -> str:
+    """A detector's name, or the path of one whose weights lie beside the media."""
+    media = shared_media()
+    return str(media.parent / "weights" / detector) if media and "/" in detector else detector
+
+
 @pytest.mark.parametrize(
-    ("detector", "runs"), [("mtcnn", ALONE), ("dlib", ALONE), ("mtcnn", Runs(EVERY, 4))]
+    ("detector", "runs"),
+    [
+        ("mtcnn", ALONE),
+        ("dlib", ALONE),
+        ("mtcnn", Runs(EVERY, 4)),
+        ("yunet/yunet_s_640_640.onnx", Runs(EVERY, 4)),
+    ],
 )
 def test_neither_batch_nor_threads_change_a_bit(
     detector: str, runs: Runs, frames: list[Frame]
 ) -> None:
-    models = packs.choose("auto", detector, "dlib")
+    models = packs.choose("auto", _named(detector), "dlib")
     expected: Faces | None = None
     for threads, batch_size in product(THREADS, BATCHES):
         look = Look(open_eyes(*models, compute.choose(threads=threads)), Wanted(min_face=SMALL_PX))
@@ -70,13 +82,24 @@ def test_neither_batch_nor_threads_change_a_bit(
             assert np.array_equal(one, other), f"{field.name}: {threads} threads, {batch_size}"
 
 
-def test_following_faces_finds_them_as_a_look_at_everything_does() -> None:
+@pytest.mark.parametrize(
+    ("detector", "wanted"),
+    [
+        ("mtcnn", Wanted()),
+        # Shown small enough for Wanted(), all of a frame is no more than the place of a face.
+        ("yunet/yunet_s_640_640.onnx", Wanted(min_face=SMALL_PX)),
+    ],
+)
+def test_following_faces_finds_them_as_a_look_at_everything_does(
+    detector: str, wanted: Wanted
+) -> None:
     """Every frame with one speaker, who is sure: the same faces at the same places, about."""
     media = shared_media()
     if media is None:
         pytest.skip("the shared media are not here")
     every_frame = _frames(media / "video" / "lipnet__lbax4n.mpg", 1)
-    look = Look(open_eyes(*packs.choose("auto", "mtcnn", "dlib"), compute.choose()), Wanted())
+    models = packs.choose("auto", _named(detector), "dlib")
+    look = Look(open_eyes(*models, compute.choose()), wanted)
     whole, spared = (
         Faces.concatenate([each.faces for each in scan(every_frame, look, 16, runs=runs)])
         for runs in (ALONE, Runs(1, 8))

@@ -79,24 +79,40 @@ class Ahead(Generic[P]):
         packets: of one stream, in the file's order; None or one of no bytes ends the stream.
         every: frames whose index it divides are wanted.
         look: False: all frames are wanted and counted as they come; no packet is held back.
+        first: index of the first frame that comes out.
+        start: its time, where packets of earlier ones may come: those have no index.
+        trial: frames that must come out as announced.
     """
 
-    def __init__(self, packets: Iterable[P | None], every: int, *, look: bool = True) -> None:
+    def __init__(
+        self,
+        packets: Iterable[P | None],
+        every: int,
+        *,
+        look: bool = True,
+        first: int = 0,
+        start: int | None = None,
+        trial: int = TRIAL_FRAMES,
+    ) -> None:
         self._packets = packets
         self._every = every
+        self._first = first
+        self._start = start
         self._ranks = Ranks()
         self._looking = self._choosing = look
         # Whether all packets so far had places.
         self._ordered = look
-        self._held: deque[P | None] = deque()
+        # Each with whether it has no index: it is cut away, or earlier than the start.
+        self._held: deque[tuple[P | None, bool]] = deque()
         self._held_bytes = 0
         # Place of each held packet's frame, by its time.
         self._place: dict[int, int] = {}
-        self._announced = 0
+        self._announced = first
         # Times of the frames to come, in order; True where one was left out.
         self._due: dict[int, bool] = {}
-        self._trial = TRIAL_FRAMES if look else 0
-        self._dropped = self._next = self._disorder = 0
+        self._trial = trial if look else 0
+        self._next = first
+        self._dropped = self._disorder = 0
         # Times of the first frame that came out and of the last.
         self._span: tuple[int, int] | None = None
 
@@ -104,11 +120,16 @@ class Ahead(Generic[P]):
         """Every packet in order, and whether its frame is wanted."""
         for packet in self._packets:
             self._hold(packet)
-            while self._held and self._is_placed(self._held[0]):
+            while self._held and self._is_placed(*self._held[0]):
                 yield self._release()
         self._looking = False
         while self._held:
             yield self._release()
+
+    @property
+    def trial(self) -> int | None:
+        """Frames that must still come out as announced; None: they are counted as they come."""
+        return self._trial if self._ordered else None
 
     def want_all(self) -> None:
         """From the next packet on leave nothing out; indices go on as they would have."""
@@ -139,17 +160,26 @@ class Ahead(Generic[P]):
         return sum(self._due.values())
 
     def _hold(self, packet: P | None) -> None:
-        self._held.append(packet)
+        apart = packet is not None and self._is_apart(packet)
+        self._held.append((packet, apart))
         self._held_bytes += packet.size if packet else 0
         if not self._looking:
             return
         if packet is None or not packet.size:
             self._announce(0)
             self._looking = False
-        elif not packet.is_discard:
+        elif not apart:
             self._looking = self._ranks.add(packet.pts) and not self._is_full()
             self._ordered = self._looking
             self._announce(MAX_REORDER)
+
+    def _is_apart(self, packet: P) -> bool:
+        """Its frame is not among those that are numbered."""
+        if packet.is_discard:
+            return True
+        if packet.pts is None or self._start is None or self._announced > self._first:
+            return False
+        return packet.pts < self._start
 
     def _is_full(self) -> bool:
         return len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
@@ -160,17 +190,17 @@ class Ahead(Generic[P]):
             self._due[pts] = False
             self._announced += 1
 
-    def _is_placed(self, packet: P | None) -> bool:
-        if not self._looking or packet is None:
+    def _is_placed(self, packet: P | None, apart: bool) -> bool:
+        if not self._looking or packet is None or apart:
             return True
-        return packet.is_discard or packet.pts in self._place
+        return packet.pts in self._place
 
     def _release(self) -> tuple[P | None, bool]:
-        packet = self._held.popleft()
+        packet, apart = self._held.popleft()
         if packet is None:
             return None, True
         self._held_bytes -= packet.size
-        if packet.is_discard:
+        if apart:
             # What an edit list cuts away is decoded only for those that refer to it.
             return packet, not self._leaves_out()
         place = None if packet.pts is None else self._place.pop(packet.pts, None)
@@ -185,7 +215,7 @@ class Ahead(Generic[P]):
         return self._choosing and not self._trial
 
     def _try(self, pts: int | None) -> None:
-        if not self._next and pts is not None:
+        if self._next == self._first and pts is not None:
             self._dropped = len(self._pass_before(pts))
         if pts is not None and pts == next(iter(self._due), None):
             self._trial -= 1

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from facegrab.errors import MediaError
+from facegrab.media.reader import MAX_PIXELS, check_file
+
+_LOG = logging.getLogger(__name__)
 
 # Rate of last resort for frames without times, where the file names none (as FFmpeg's readers).
 _FALLBACK_RATE = Fraction(25)
+# Text drawn as pictures, and lists that point elsewhere: FFmpeg would "play" a .txt, and wait
+# minutes for more lines in a playlist.
+_NO_VIDEOS = frozenset(
+    "adf bin concat dash hls idf imf rtsp sap sdp tty webm_dash_manifest xbin".split()  # noqa: SIM905
+)
+_OPTIONS = {
+    "format_whitelist": ",".join(sorted(av.formats_available - _NO_VIDEOS)),
+    # Nothing a file says shall make FFmpeg reach for another place.
+    "protocol_whitelist": "file",
+    # Refused by the decoder before it allocates.
+    "max_pixels": str(MAX_PIXELS),
+}
+
+
+def open_container(path: Path, hardware: HWAccel | None = None) -> InputContainer:
+    """A video file, opened so that nothing in it reaches for another place.
+
+    Raises:
+        MediaError: it is no video, or the hardware decodes none of its streams.
+        MissingError: there is no such file.
+        AccessError: it may not be read.
+    """
+    check_file(path)
+    try:
+        return av.open(
+            # Absolute: a name like "data:x" would be taken for a protocol.
+            str(path.absolute()),
+            "r",
+            options=dict(_OPTIONS),
+            metadata_errors="replace",
+            hwaccel=hardware,
+        )
+    # A hardware that has no decoder for any of the streams is a RuntimeError.
+    except (av.FFmpegError, ValueError, RuntimeError) as error:
+        _LOG.debug("%s: %s", path, error)
+        raise MediaError(f"{path} is no readable video") from error
 
 
 def pick_stream(container: InputContainer, path: Path) -> VideoStream:

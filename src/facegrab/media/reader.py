@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from facegrab.errors import AccessError, MediaError, MissingError, SettingError
-from facegrab.types import Frame
+from facegrab.media.tally import Tally
+from facegrab.types import Frame, Segment
 
 # 134 million pixels: above 16K video (15360 x 8640 = 132.7 million) and any usual camera; one such
 # image is 400 MB. A header that claims more is damaged or hostile.
@@ -20,14 +21,14 @@ MAX_PIXELS = 2**27
 class FrameReader(ABC):
     """Iterator over every ``every``-th frame of a source, in order; a context manager.
 
+    It begins with the source's first frame, or with a segment's.
+
     Attributes:
         width: pixels of the first frame, upright and with square pixels.
         height: likewise.
         frame_count: frames of the source, exact for images; for a video what the container says or
             its duration allows, an estimate; None if unknown.
         duration_seconds: what the container says; None if unknown and for images.
-        frames_read: sound frames gone past so far, those that were skipped too.
-        frames_damaged: frames that could not be decoded so far; not all that are skipped are tried.
     """
 
     width: int
@@ -41,8 +42,35 @@ class FrameReader(ABC):
             raise SettingError(f"every is a whole number from 1, not {every!r}")
         self.path = path
         self.every = every
-        self.frames_read = 0
-        self.frames_damaged = 0
+        self._tally = Tally()
+        self._segments: list[Segment] = []
+
+    @property
+    def frames_read(self) -> int:
+        """Sound frames gone past so far, those that were skipped and those before the start too."""
+        return self._tally.read
+
+    @property
+    def frames_damaged(self) -> int:
+        """Frames that could not be decoded so far; not all that are skipped are tried."""
+        return self._tally.damaged
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Segments begun so far, the start first: to be asked from any thread at any time.
+
+        One is there before its first frame is handed out.
+        """
+        return tuple(self._segments)
+
+    @property
+    def origin(self) -> int | None:
+        """Ticks of a video's first frame, where those of another are its seconds and this.
+
+        None for images, and where frames so far lacked times or came out of their order. To be
+        asked when all were read.
+        """
+        return None
 
     @property
     def frame_bytes(self) -> int:
@@ -53,6 +81,14 @@ class FrameReader(ABC):
     @abstractmethod
     def warnings(self) -> list[str]:
         """What went wrong so far, one line each."""
+
+    def recall(self, warnings: Sequence[str]) -> None:  # noqa: B027 - most know
+        """Takes over warnings of what lies before the start, which only an earlier reading saw.
+
+        Args:
+            warnings: of a reader of the same source that came to the start. Call it before the
+                first frame is asked for.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -225,6 +225,11 @@ def _glob(pattern: Path) -> list[Path]:
     return [Path(name) for name in found]
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for numbered files: then they are frames of one film."""
+    return _number_pattern(name) is not None
+
+
 def _number_pattern(name: str) -> re.Pattern[str] | None:
     """The regular expression of a printf pattern, None where the name holds no number field."""
     expression, end, fields = "", 0, 0

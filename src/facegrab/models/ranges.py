@@ -21,7 +21,7 @@ DETECTOR: Ranges = (
 )
 RECOGNISER: Ranges = (
     None,
-    5.723,
+    None,
     6.612,
     8.022,
     6.223,
@@ -43,10 +43,10 @@ RECOGNISER: Ranges = (
     4.301,
     8.908,
     6.276,
-    12.67,
-    4.594,
+    None,
+    None,
     10.54,
     3.13,
-    10.71,
-    7.484,
+    None,
+    None,
 )

@@ -29,7 +29,7 @@ SHAPE_FILES = {
 CONVERSION = 2
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
 
-QUANTISATION = 1
+QUANTISATION = 2
 """The same for what makes int8 of a graph, its ranges included."""
 
 KEY_LENGTH = 16

@@ -29,6 +29,9 @@ Medians, because the outliers themselves would lift a mean: in simulated galleri
 pictures this named nearly every stranger, also two or three at once, and nobody else.
 """
 
+_ROWS = 2**12
+"""Embeddings compared at a time: 4 MB of float64 stay in the processor's cache."""
+
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What numpy packs with; others let a file ask for gigabytes."""
 _MAGIC = b"\x93NUMPY"
@@ -204,20 +207,36 @@ class GalleryStats:
 def distances(a: FloatArray, b: FloatArray, metric: Metric = "euclidean") -> FloatArray:
     """Distances, float32 (A, B), of embeddings (A, D) and (B, D).
 
+    The same two embeddings have the same distance whatever they are handed in with: embeddings are
+    exact in float16, so float64 holds every sum of their products without rounding, in whatever
+    order a matrix product adds them.
+
     Args:
         a: embeddings.
         b: embeddings.
         metric: ``"euclidean"``, or ``"cosine"``: 1 - the cosine of the angle, 0 to 2.
     """
-    if metric == "cosine":
-        return np.asarray((1 - _unit(a) @ _unit(b).T).clip(0, 2), np.float32)
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return np.asarray(np.sqrt(squares.clip(min=0)), np.float32)
-
-
-def _unit(embedding: FloatArray) -> FloatArray:
-    length = np.linalg.norm(embedding, axis=1, keepdims=True)
-    return np.asarray(embedding / np.maximum(length, np.finfo(np.float32).tiny), np.float32)
+    found = np.empty((len(a), len(b)), np.float32)
+    others = b.astype(np.float64)
+    their_squares = (others**2).sum(axis=1)
+    turned = np.ascontiguousarray(others.T)
+    room = np.empty((min(_ROWS, len(a)), a.shape[1]))
+    for start in range(0, len(a), _ROWS):
+        rows = a[start : start + _ROWS]
+        part = room[: len(rows)]
+        part[:] = rows
+        squares = np.einsum("ij,ij->i", part, part)[:, None]
+        products = part @ turned
+        if metric == "cosine":
+            lengths = np.sqrt(np.maximum(squares * their_squares, np.finfo(np.float64).tiny))
+            found[start : start + _ROWS] = (1 - products / lengths).clip(0, 2)
+        else:
+            products *= -2
+            products += their_squares
+            products += squares
+            np.maximum(products, 0, out=products)
+            found[start : start + _ROWS] = np.sqrt(products, out=products)
+    return found
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> Gallery:

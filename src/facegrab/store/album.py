@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 
 import cv2
 
-from facegrab.store.files import atomic, make_folder
+from facegrab.store.files import PART, make_folder, part_of, writing
 from facegrab.store.origin import Origin, embed_origin
 from facegrab.types import Image
 
@@ -17,6 +19,9 @@ JPEG_QUALITY = 95
 THREADS = 2
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
+
+MOST_HELD_BYTES = 32 * 2**20
+"""The same of images that are not to be encoded yet."""
 
 _PARAMETERS = {
     ".jpg": [
@@ -28,9 +33,15 @@ _PARAMETERS = {
     ".png": [],
 }
 
+_LEFT = re.compile(rf"\.(.+_\d+\.(jpg|png)|facegrab\.csv)\.\d+{re.escape(PART)}", re.DOTALL)
+"""Temporary names of extracts and of the table, see naming.py and part_of."""
+
 
 class Album:
     """Writes images into a folder, each whole or not at all.
+
+    Images are handed over when their frame is there, and kept or dropped when it is known whether
+    they are wanted; until then they lie in the folder under temporary names.
 
     Args:
         folder: made if missing.
@@ -45,6 +56,9 @@ class Album:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
+        self._handed_over: dict[str, Path] = {}
+        self._held: dict[str, tuple[Image, Origin]] = {}
+        self._held_bytes = 0
 
     def __enter__(self) -> Album:
         return self
@@ -53,11 +67,24 @@ class Album:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads; images that no thread has begun are not written."""
+        """Ends the threads and removes what was neither kept nor dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._waiting.clear()
+        self.drop()
+
+    def sweep(self) -> None:
+        """Removes what a run that died left under temporary names; nobody else may be writing.
+
+        Other programs' files may end alike: only what is named as ours are goes.
+        """
+        for pattern in (f".*{PART}", f"*/.*{PART}"):
+            for path in self._folder.glob(pattern):
+                if _LEFT.fullmatch(path.name):
+                    with suppress(OSError):
+                        path.unlink()
 
     def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
-        """Hands over an image; it is in place after the next flush.
+        """Hands over an image.
 
         Args:
             name: of the file, ending in ``.jpg`` (quality 95, 4:4:4) or ``.png``; below a folder
@@ -71,10 +98,34 @@ class Album:
         if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
             self.flush()
         self._waiting_bytes += image.nbytes
+        self._handed_over[name] = part_of(self._folder / name)
         self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """Hands over an image that will probably not be kept: it is encoded when it is.
+
+        Of so many that they would take too much memory, the first ones are written all the same.
+
+        Args:
+            name: see write.
+            image: see write.
+            origin: see write.
+
+        Raises:
+            OutputError, AccessError: an image before this one could not be written.
+        """
+        self._held[name] = image, origin
+        self._held_bytes += image.nbytes
+        while self._held_bytes > MOST_HELD_BYTES:
+            self._release(next(iter(self._held)))
+
+    def _release(self, name: str) -> None:
+        image, origin = self._held.pop(name)
+        self._held_bytes -= image.nbytes
+        self.write(name, image, origin)
+
     def flush(self) -> None:
-        """Waits until every image handed over is in place.
+        """Waits until every image handed over is written, under its temporary name.
 
         Raises:
             OutputError, AccessError: one could not be written.
@@ -84,19 +135,95 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def discard(self, names: Iterable[str]) -> None:
+    def keep(self, names: Iterable[str]) -> None:
+        """Puts images that were handed over in place, on disk to stay; others wait on.
+
+        Raises:
+            OutputError, AccessError: one could not be written.
+        """
+        kept = sorted(names)
+        for name in kept:
+            if name in self._held:
+                self._release(name)
+        self.flush()
+        for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
+            each.result()
+        for name in kept:
+            with writing(self._folder / name):
+                self._handed_over[name].replace(self._folder / name)
+            del self._handed_over[name]
+        self._folders_last(kept)
+
+    def leave(self, names: Iterable[str]) -> dict[str, Path]:
+        """Leaves images that were handed over to another process's album, which adopts them.
+
+        Returns:
+            where each lies.
+
+        Raises:
+            OutputError, AccessError: one could not be written.
+        """
+        names = list(names)
+        for name in names:
+            if name in self._held:
+                self._release(name)
+        self.flush()
+        return {name: self._handed_over.pop(name) for name in names}
+
+    def adopt(self, left: Mapping[str, Path]) -> None:
+        """Takes images that another process's album left in the same folder."""
+        self._handed_over.update(left)
+
+    def has(self, name: str) -> bool:
+        """Whether an image was handed over and is neither kept nor dropped."""
+        return name in self._handed_over or name in self._held
+
+    def drop(self) -> None:
+        """Removes what was handed over and not kept."""
+        self._held.clear()
+        self._held_bytes = 0
+        self._settle()
+        for part in self._handed_over.values():
+            with suppress(OSError):
+                part.unlink()
+        self._handed_over.clear()
+
+    def discard(self, names: Iterable[str]) -> list[str]:
         """Waits for the threads, then removes images that the index does not hold.
 
         Names come from an index, which may come from anywhere: what leads out of the folder is
         left alone.
+
+        Returns:
+            those that are not there any more; others, open in a viewer say, the system keeps.
         """
+        self._settle()
+        gone, removed = [], []
+        for name in names:
+            try:
+                if leads_inside(name):
+                    (self._folder / name).unlink()
+                    removed.append(name)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                continue
+            gone.append(name)
+        self._folders_last(removed)
+        return gone
+
+    def _folders_last(self, names: Sequence[str]) -> None:
+        """Waits until the names of images, or that they are gone, are on the disk."""
+        folders = {(self._folder / name).parent for name in names}
+        if folders:  # those below may be new
+            folders.add(self._folder)
+        for folder in sorted(folders):
+            _folder_last(folder)
+
+    def _settle(self) -> None:
         wait(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
-        for name in names:
-            if _leads_inside(name):
-                with suppress(OSError):
-                    (self._folder / name).unlink()
 
     def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
         suffix = Path(name).suffix
@@ -108,11 +235,29 @@ class Album:
         path = self._folder / name
         if path.parent != self._folder:
             make_folder(path.parent)
-        with atomic(path) as part:
-            part.write_bytes(content)
+        with writing(path):
+            part_of(path).write_bytes(content)
 
 
-def _leads_inside(name: str) -> bool:
+def _last(path: Path) -> None:
+    """Waits until a file is on the disk, so that it outlasts a power cut."""
+    with writing(path), path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _folder_last(folder: Path) -> None:
+    """The same for the names in a folder, where the system has a way to ask for it."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):  # not every file system can
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def leads_inside(name: str) -> bool:
     """Whether a name from an index is ``file`` or ``folder/file``, and so lies in the album."""
     parts = name.split("/")
     return len(parts) <= 2 and all(

@@ -18,6 +18,9 @@ LONGEST_NAME_BYTES = 150
 LONGEST_PICTURE_BYTES = 60
 """What a picture's own name may take beside it."""
 
+PART = ".part"
+"""What a file is called after that is not whole yet."""
+
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -30,7 +33,7 @@ def atomic(path: Path) -> Iterator[Path]:
         OutputError: it cannot be written: a full disk, a missing folder.
         AccessError: it may not be.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         with writing(path):
             yield part
@@ -38,6 +41,11 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with writing(path):
             part.unlink(missing_ok=True)
+
+
+def part_of(path: Path) -> Path:
+    """The name of a file while it is being written, hidden and of this process alone."""
+    return path.with_name(f".{path.name}.{os.getpid()}{PART}")
 
 
 @contextmanager

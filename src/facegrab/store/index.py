@@ -1,337 +1,342 @@
-"""The index: every face that a scan saw and what became of it, in one SQLite file."""
+"""The index: every face that was seen, so that nothing has to be looked at twice."""
 
 from __future__ import annotations
 
-import csv
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from facegrab.errors import OutputError, StoreError
-from facegrab.store.files import as_text, atomic, no_space
-from facegrab.store.schema import prepare
-from facegrab.types import Faces, FloatArray, IntArray
-
-SHORTEST_EMBEDDING = 16
-"""No recogniser makes do with fewer numbers."""
-
-CSV_COLUMNS = (
-    "source", "frame", "pts_seconds", "x0", "y0", "x1", "y1", "score", "distance",
-    "references_within", "sharpness", "size_px", "native_scale", "file", "dropped",
-)  # fmt: skip
+from facegrab.errors import StoreError
+from facegrab.store.database import OWN, Database
+from facegrab.store.files import as_text
+from facegrab.store.rows import COLUMNS, of_faces, to_faces
+from facegrab.types import Faces
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
-    """One written image of a face.
+class Request:
+    """Which faces are asked for.
 
     Attributes:
-        row: of the face among its batch.
-        alignment: label of the alignment.
-        file: path below the output folder, with ``/``.
-        size_px: side of the image.
-        native_scale: pixels of the extract per pixel of the source: above 1 it is enlarged.
+        detection: what found and described them, in words of which two are the same or not.
+        every: one frame in so many is looked at.
+        smallest_px: side of the smallest face looked for, in source pixels.
+        largest_px: of the largest, or None.
+    """
+
+    detection: str
+    every: int
+    smallest_px: float
+    largest_px: float | None = None
+
+    def answers(self, asked: Request) -> bool:
+        """Whether faces found by this request hold all that another one asks for."""
+        return (
+            self.detection == asked.detection
+            and asked.every % self.every == 0
+            and self.smallest_px <= asked.smallest_px
+            and (
+                self.largest_px is None
+                or (asked.largest_px is not None and asked.largest_px <= self.largest_px)
+            )
+        )
+
+    def narrows(self, asked: Request) -> Request:
+        """What is to be sifted out of faces of this request for another one, see Index.faces."""
+        same_size = self.smallest_px == asked.smallest_px
+        return Request(
+            asked.detection,
+            asked.every,
+            0.0 if same_size else asked.smallest_px,
+            None if self.largest_px == asked.largest_px else asked.largest_px,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A look through one source, done or begun.
+
+    Attributes:
+        row: of the table scan.
+        request: what was asked for.
+        path: where the source lay last.
+        width: of its frames in pixels.
+        height: of its frames in pixels.
+        duration_seconds: of the source, if known.
+        frame_count: of the source, if known.
+        origin: ticks of its first frame, by which frames are found again; None if unknown.
+        frames_read: frames gone past.
+        frames_looked_at: frames searched for faces.
+        frames_damaged: frames that could not be decoded.
+        warnings: what was odd about the source, a line each.
+        computed: what the networks ran on.
+        complete: to the source's end.
+        forgotten: faces of other people were removed, so that it answers nothing else.
     """
 
     row: int
-    alignment: str
-    file: str
-    size_px: int
-    native_scale: float
+    request: Request
+    path: str
+    width: int
+    height: int
+    duration_seconds: float | None
+    frame_count: int | None
+    origin: int | None
+    frames_read: int
+    frames_looked_at: int
+    frames_damaged: int
+    warnings: tuple[str, ...]
+    computed: str
+    complete: bool
+    forgotten: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """Faces of one source and what became of them, one row a face.
+@dataclass(frozen=True, slots=True)
+class SegmentRow:
+    """A committed segment.
 
     Attributes:
-        source: row of the source.
-        faces: N faces.
-        pictures: (N,), path of the image file the face was in; None for a video.
-        distance: float32 (N,), to the references; NaN where there are none.
-        references_within: int64 (N,), references within the tolerance.
-        dropped: (N,), why no image was written, or None.
-        extracts: the images, of any number of alignments.
+        number: from 0.
+        start: where it begins, as its reader says.
+        next: where the next one begins; None after the last.
+        frames_looked_at: in it.
+        state: what shots and tracks go on from behind it.
+        whole: to its end; else it is a part of it, kept when something stopped the run, and will
+            be seen anew.
     """
 
-    source: int
-    faces: Faces
-    pictures: Sequence[Path | None]
-    distance: FloatArray
-    references_within: IntArray
-    dropped: Sequence[str | None]
-    extracts: Sequence[Extract]
+    number: int
+    start: str
+    next: str | None
+    frames_looked_at: int
+    state: str
+    whole: bool = True
 
-    def __post_init__(self) -> None:
-        columns = (self.pictures, self.distance, self.references_within, self.dropped)
-        if {len(column) for column in columns} != {len(self.faces)}:
-            raise ValueError(f"columns of {[len(column) for column in columns]} rows")
+
+_SCAN_COLUMNS = (
+    "id, detection, every, smallest_px, largest_px, path, width, height, duration_seconds,"
+    " frame_count, origin, frames_read, frames_looked_at, frames_damaged, warnings, computed,"
+    " complete, forgotten"
+)
 
 
 class Index:
-    """An open index. Nobody else can open it meanwhile; close it, or use it as a context manager.
+    """What was seen, in an open database.
 
     Args:
-        path: the file; made if missing.
-        settings: what this run's result depends on. An index of other settings is refused, unless
-            no image was written with them: then it is emptied and takes the new ones.
-
-    Raises:
-        StoreError: the file is no index, is newer than this program, holds another run, or is
-            in use.
-        OutputError: it cannot be written.
+        database: that holds it.
+        schema: which of its files does.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
-        self.path = path
-        with self._errors():
-            self._db = sqlite3.connect(path, timeout=0, isolation_level=None)
-        try:
-            with self._errors():
-                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-                self._db.execute("PRAGMA foreign_keys = ON")
-                prepare(self._db, self.path)
-            self._check_settings(settings)
-        except BaseException:
-            self._db.close()
-            raise
+    def __init__(self, database: Database, schema: str = OWN) -> None:
+        self.database = database
+        self.schema = schema
 
-    def __enter__(self) -> Index:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._db.close()
-
-    def begin_source(self, path: Path, name: str) -> tuple[int, str, list[str]]:
-        """Enters a source, or empties it if it was scanned before.
+    def find(self, content: str, asked: Request) -> Seen | None:
+        """A look through a source that answers a request, or one that began to; None if none does.
 
         Args:
-            path: where it lies.
-            name: what its files should be called.
-
-        Returns:
-            its row id; its name, which is the one asked for, or one with a number where another
-            source has that (a source keeps the name it got first); the files it had.
+            content: what the source is known by.
+            asked: what is asked for.
         """
-        with self.transaction():
-            row = self._db.execute(
-                "SELECT id, name FROM source WHERE path = ?", (as_text(path),)
-            ).fetchone()
-            if row is None:
-                name = self._free_name(name)
-                cursor = self._db.execute(
-                    "INSERT INTO source (path, name) VALUES (?, ?)", (as_text(path), name)
-                )
-                return int(cursor.lastrowid or 0), name, []
-            files = self._db.execute(
-                "SELECT file FROM extract WHERE source = ?", (row[0],)
-            ).fetchall()
-            for table in ("extract", "outcome", "face"):
-                self._db.execute(f"DELETE FROM {table} WHERE source = ?", (row[0],))
-            self._db.execute("UPDATE source SET complete = 0 WHERE id = ?", (row[0],))
-            return int(row[0]), str(row[1]), [str(file) for (file,) in files]
+        seen = self._scans("WHERE content = ? AND NOT forgotten", (content,))
+        done = [each for each in seen if each.complete and each.request.answers(asked)]
+        if done:  # the one with the least to be sifted out
+            return max(done, key=lambda each: (each.request.every, each.request.smallest_px))
+        begun = (each for each in seen if not each.complete and each.request == asked)
+        return next(begun, None)
 
-    def add(self, rows: Rows) -> None:
-        """Writes faces and what became of them; call it in a transaction."""
-        self._db.executemany(f"INSERT INTO face VALUES ({', '.join('?' * 15)})", _face_rows(rows))
-        self._db.executemany(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?)",
-            zip(
-                [rows.source] * len(rows.faces),
-                rows.faces.frame.tolist(),
-                rows.faces.number.tolist(),
-                [None if np.isnan(each) else float(each) for each in rows.distance],
-                rows.references_within.tolist(),
-                rows.dropped,
-                strict=True,
-            ),
-        )
-        self._db.executemany(
-            "INSERT INTO extract VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    rows.source,
-                    int(rows.faces.frame[each.row]),
-                    int(rows.faces.number[each.row]),
-                    each.alignment,
-                    each.file,
-                    each.size_px,
-                    each.native_scale,
-                )
-                for each in rows.extracts
-            ),
-        )
+    def find_row(self, row: int, content: str) -> Seen | None:
+        """The look of a row, if it is there and through that source."""
+        found = self._scans("WHERE id = ? AND content = ?", (row, content))
+        return found[0] if found else None
 
-    def update_source(self, source: int, **columns: int | str) -> None:
-        """Sets columns of a source: width, height, frames_read, ..., computed, complete."""
+    def scan(self, row: int) -> Seen:
+        """The look of a row that is there."""
+        return self._scans("WHERE id = ?", (row,))[0]
+
+    def scans(self) -> list[Seen]:
+        """All looks, in the order in which they began."""
+        return self._scans("")
+
+    def begin(self, content: str, asked: Request, path: Path) -> int:
+        """Enters a look through a source and gives its row; call it in a transaction."""
+        cursor = self.database.execute(
+            f"INSERT INTO {self.schema}.scan (content, detection, every, smallest_px, largest_px,"
+            " path) VALUES (?, ?, ?, ?, ?, ?)",
+            (content, asked.detection, asked.every, asked.smallest_px, asked.largest_px,
+             as_text(path)),
+        )  # fmt: skip
+        return int(cursor.lastrowid or 0)
+
+    def update(self, row: int, **columns: int | float | str | None) -> None:
+        """Sets columns of a look; call it in a transaction."""
         names = ", ".join(f"{name} = ?" for name in columns)
-        self._db.execute(f"UPDATE source SET {names} WHERE id = ?", (*columns.values(), source))
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, on disk when the block ends.
-
-        Raises:
-            OutputError: it could not be written; nothing of the block was.
-        """
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
-
-    def faces(self, source: int) -> Faces:
-        """Every face of a source, in the order of frames and numbers."""
-        with self._errors():
-            rows = self._db.execute(
-                "SELECT frame, number, pts_seconds, x0, y0, x1, y1, score, points5, points68,"
-                " embedding, sharpness FROM face WHERE source = ? ORDER BY frame, number",
-                (source,),
-            ).fetchall()
-        return _faces_of_rows(rows, self.path)
-
-    def files(self) -> frozenset[str]:
-        """Names of all images written."""
-        with self._errors():
-            rows = self._db.execute("SELECT file FROM extract").fetchall()
-        return frozenset(str(file) for (file,) in rows)
-
-    def write_csv(self, path: Path) -> None:
-        """The faces as a table for people, without embeddings, replaced in one step.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        with (
-            self._errors(),
-            atomic(path) as part,
-            part.open("w", newline="", encoding="utf-8") as f,
-        ):
-            writer = csv.writer(f)
-            writer.writerow(CSV_COLUMNS)
-            writer.writerows(self._csv_rows())
-
-    def _csv_rows(self) -> Iterable[tuple[Any, ...]]:
-        """A row a face; of several extracts, the first alignment's."""
-        return self._db.execute(
-            "SELECT coalesce(picture, path),"
-            " frame, round(pts_seconds, 6), x0, y0, x1, y1, round(score, 4), round(distance, 4),"
-            " references_within, round(sharpness, 1), size_px, round(e.native_scale, 3), e.file,"
-            " dropped FROM face JOIN source ON source.id = face.source"
-            " LEFT JOIN outcome USING (source, frame, number)"
-            " LEFT JOIN (SELECT source, frame, number, file, native_scale, min(rowid)"
-            " FROM extract GROUP BY source, frame, number) AS e USING (source, frame, number)"
-            " ORDER BY source.id, frame, number"
+        self.database.execute(
+            f"UPDATE {self.schema}.scan SET {names} WHERE id = ?", (*columns.values(), row)
         )
 
-    def _check_settings(self, settings: Mapping[str, Any]) -> None:
-        new = {name: json.dumps(value) for name, value in settings.items()}
-        with self._errors():
-            old = dict(self._db.execute("SELECT name, value FROM run").fetchall())
-        changed = [name for name in new if old.get(name) != new[name]]
-        if not changed:
-            return
-        # A run that wrote nothing is told to change a setting: its folder must not be in the way.
-        if self.files():
-            what = ", ".join(f"{n} {old.get(n, 'unset')}, now {new[n]}" for n in changed)
-            raise StoreError(
-                f"{self.path.parent} holds the result of another run ({what}): "
-                "choose another output folder, or remove that one"
-            )
-        with self.transaction():
-            for table in ("extract", "outcome", "face", "source", "run"):
-                self._db.execute(f"DELETE FROM {table}")
-            self._db.executemany("INSERT INTO run VALUES (?, ?)", new.items())
+    def moved(self, row: int, path: Path, images: Sequence[Path]) -> None:
+        """Notes where a source lies now; call it in a transaction.
 
-    def _free_name(self, name: str) -> str:
-        taken = {row[0].casefold() for row in self._db.execute("SELECT name FROM source")}
-        candidate, number = name, 1
-        while candidate.casefold() in taken:
-            number += 1
-            candidate = f"{name}-{number}"
-        return candidate
+        Args:
+            row: of the look.
+            path: of the video or the folder.
+            images: of a sequence, in order.
+        """
+        self.update(row, path=as_text(path))
+        self.database.executemany(
+            f"UPDATE {self.schema}.face SET picture = ? WHERE scan = ? AND frame = ?",
+            ((as_text(image.absolute()), row, frame) for frame, image in enumerate(images)),
+        )
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def add(
+        self, row: int, segment: SegmentRow, faces: Faces, pictures: Sequence[Path | None]
+    ) -> None:
+        """Enters a segment and its faces; call it in a transaction."""
+        self.database.execute(
+            f"INSERT INTO {self.schema}.segment VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row, segment.number, segment.start, segment.next, segment.frames_looked_at,
+             segment.state, int(segment.whole)),
+        )  # fmt: skip
+        self.database.executemany(
+            f"INSERT INTO {self.schema}.face VALUES ({', '.join('?' * 17)})",
+            of_faces(row, faces, pictures),
+        )
+
+    def segments(self, row: int) -> list[SegmentRow]:
+        """The committed segments of a look, in order."""
+        rows = self.database.fetch(
+            "SELECT number, start, next, frames_looked_at, state, whole"
+            f" FROM {self.schema}.segment WHERE scan = ? ORDER BY number",
+            (row,),
+        )
+        return [
+            SegmentRow(number, start, following, looked_at, state, bool(whole))
+            for number, start, following, looked_at, state, whole in rows
+        ]
+
+    def remove_segment(self, row: int, number: int, first_frame: int) -> None:
+        """Removes the last segment of a look and its faces; call it in a transaction."""
+        self.database.execute(
+            f"DELETE FROM {self.schema}.face WHERE scan = ? AND frame >= ?", (row, first_frame)
+        )
+        self.database.execute(
+            f"DELETE FROM {self.schema}.segment WHERE scan = ? AND number = ?", (row, number)
+        )
+        looked_at = f"SELECT total(frames_looked_at) FROM {self.schema}.segment WHERE scan = ?"
+        self.database.execute(
+            f"UPDATE {self.schema}.scan SET frames_looked_at = ({looked_at}) WHERE id = ?",
+            (row, row),
+        )
+
+    def remove_faces(self, row: int, faces: Faces) -> None:
+        """Removes some faces of a look, which then answers nothing else; in a transaction."""
+        self.database.executemany(
+            f"DELETE FROM {self.schema}.face WHERE scan = ? AND frame = ? AND number = ?",
+            zip([row] * len(faces), faces.frame.tolist(), faces.number.tolist(), strict=True),
+        )
+        self.update(row, forgotten=1)
+
+    def content(self, row: int) -> str | None:
+        """What the source of a look is known by; None in an index of before that was noted."""
+        rows = self.database.fetch(f"SELECT content FROM {self.schema}.scan WHERE id = ?", (row,))
+        return rows[0][0] if rows else None
+
+    def replaced(self, path: Path, content: str) -> list[int]:
+        """Looks through what lay in a source's place before."""
+        rows = self.database.fetch(
+            f"SELECT id FROM {self.schema}.scan WHERE path = ? AND content != ?",
+            (as_text(path), content),
+        )
+        return [int(row) for (row,) in rows]
+
+    def faces(self, row: int, sift: Request | None = None, since: int = 0) -> Faces:
+        """Faces of a look, in the order of frames and numbers.
+
+        Args:
+            row: of the look.
+            sift: only those of every so many frames, and of these sizes; None for all.
+            since: only those of this frame and later ones.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        where, values = self._sifted(row, sift)
+        rows = self.database.fetch(
+            f"SELECT {COLUMNS} FROM {self.schema}.face WHERE {where} AND frame >= ?"
+            " ORDER BY frame, number",
+            (*values, since),
+        )
+        return to_faces(rows, self.database.path)
+
+    def count(self, row: int) -> int:
+        """How many faces a look has."""
+        (found,) = self.database.fetch(
+            f"SELECT count(*) FROM {self.schema}.face WHERE scan = ?", (row,)
+        )
+        return int(found[0])
+
+    def remove(self, row: int) -> None:
+        """Removes a look and its faces; call it in a transaction."""
+        for table in ("face", "segment"):
+            self.database.execute(f"DELETE FROM {self.schema}.{table} WHERE scan = ?", (row,))
+        self.database.execute(f"DELETE FROM {self.schema}.scan WHERE id = ?", (row,))
+
+    def _sifted(self, row: int, sift: Request | None) -> tuple[str, tuple[float, ...]]:
+        if sift is None:
+            return "scan = ?", (row,)
+        where, values = "scan = ? AND frame % ? = 0 AND size_px >= ?", (row, sift.every)
+        if sift.largest_px is None:
+            return where, (*values, sift.smallest_px)
+        return f"{where} AND size_px <= ?", (*values, sift.smallest_px, sift.largest_px)
+
+    def _scans(self, where: str, values: Sequence[Any] = ()) -> list[Seen]:
+        rows = self.database.fetch(
+            f"SELECT {_SCAN_COLUMNS} FROM {self.schema}.scan {where} ORDER BY id", values
+        )
         try:
-            yield
-        except sqlite3.DatabaseError as error:
-            name = getattr(error, "sqlite_errorname", "")
-            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise StoreError(f"{self.path} is in use by another run: wait for it") from error
-            if name.startswith("SQLITE_FULL"):
-                raise no_space(self.path) from error
-            if name.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY")):
-                raise OutputError(f"cannot write {self.path}: {error}") from error
-            damaged = name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
-            if damaged or str(error).startswith(("no such table", "no such column")):
-                raise StoreError(
-                    f"{self.path} is damaged or no index of FaceGrab: "
-                    "choose another folder, or remove it"
-                ) from error
-            raise
+            return [_seen(each) for each in rows]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(
+                f"{self.database.path} is damaged: choose another index, or remove it"
+            ) from error
 
 
-def _face_rows(rows: Rows) -> Iterator[tuple[Any, ...]]:
-    faces = rows.faces
-    size_px = faces.size_px
-    for row, picture in enumerate(rows.pictures):
-        yield (
-            rows.source,
-            int(faces.frame[row]),
-            int(faces.number[row]),
-            None if picture is None else as_text(picture),
-            float(faces.pts_seconds[row]),
-            *faces.box[row].tolist(),
-            float(faces.score[row]),
-            faces.points5[row].astype("<f4").tobytes(),
-            faces.points68[row].astype("<f4").tobytes(),
-            faces.embedding[row].astype("<f2").tobytes(),
-            float(faces.sharpness[row]),
-            float(size_px[row]),
-        )
-
-
-def _faces_of_rows(rows: Sequence[tuple[Any, ...]], path: Path) -> Faces:
-    columns = list(zip(*rows, strict=True)) or [()] * 12
-    try:
-        return Faces(
-            frame=np.array(columns[0], np.int64),
-            number=np.array(columns[1], np.int64),
-            pts_seconds=np.array(columns[2], np.float64),
-            box=np.array(columns[3:7], np.float32).T.reshape(-1, 4),
-            score=np.array(columns[7], np.float32),
-            points5=_stack(columns[8], "<f4").reshape(-1, 5, 2),
-            points68=_stack(columns[9], "<f4").reshape(-1, 68, 2),
-            embedding=_embeddings(columns[10]),
-            sharpness=np.array(columns[11], np.float32),
-        )
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"{path} is damaged ({error}): scan again into another folder") from error
-
-
-def _embeddings(blobs: Sequence[bytes]) -> FloatArray:
-    """float32 (N, D), of D numbers each, as the recogniser of the run makes them."""
-    embedding = _stack(blobs, "<f2").reshape(max(len(blobs), 1), -1)[: len(blobs)]
-    if len(blobs) and embedding.shape[1] < SHORTEST_EMBEDDING:
-        raise ValueError(f"embeddings of {embedding.shape[1]} numbers")
-    return embedding
-
-
-def _stack(blobs: Sequence[bytes], dtype: str) -> NDArray[np.float32]:
-    return np.frombuffer(b"".join(blobs), dtype).astype(np.float32)
+def _seen(row: Sequence[Any]) -> Seen:
+    """A row of the table scan; ValueError, TypeError or RecursionError if it is none of ours."""
+    number, detection, every, smallest_px, largest_px, path, width, height, *rest = row
+    seconds, frames, origin, read, looked_at, damaged, warnings, computed, *flags = rest
+    complete, forgotten = flags
+    lines = json.loads(warnings)
+    whole = (every, width or 0, height or 0, frames or 0, read, looked_at, damaged)
+    broken = (smallest_px, largest_px or 0.0, seconds or 0.0)
+    texts = (detection, path, computed or "")
+    if (
+        not all(type(each) is int and each >= 0 for each in whole)
+        or not all(type(each) in (int, float) for each in broken)
+        or not all(type(each) is str for each in (*texts, *lines))
+        or type(lines) is not list
+        or every < 1
+        or type(origin or 0) is not int
+    ):
+        raise ValueError("no look of FaceGrab")
+    return Seen(
+        number,
+        Request(detection, every, smallest_px, largest_px),
+        path,
+        width or 0,
+        height or 0,
+        seconds,
+        frames,
+        origin,
+        read,
+        looked_at,
+        damaged,
+        tuple(lines),
+        computed or "",
+        bool(complete),
+        bool(forgotten),
+    )

@@ -73,17 +73,121 @@ ALTER TABLE outcome DROP COLUMN file;
     """
 ALTER TABLE source ADD COLUMN computed TEXT;
 """,
+    # What was seen (scan, segment, face) stands apart from what was asked and answered (run,
+    # source, outcome, extract), which may lie in another file: a scan's id is never given anew, or
+    # that file would take it for the one it knew. What older versions saw answers nothing else,
+    # because they did not note what a source is known by (content).
+    """
+CREATE TABLE scan (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT,
+    detection TEXT NOT NULL,
+    every INTEGER NOT NULL,
+    smallest_px REAL NOT NULL,
+    largest_px REAL,
+    path TEXT NOT NULL,
+    width INTEGER, height INTEGER,
+    duration_seconds REAL,
+    frame_count INTEGER,
+    origin INTEGER,
+    frames_read INTEGER NOT NULL DEFAULT 0,
+    frames_looked_at INTEGER NOT NULL DEFAULT 0,
+    frames_damaged INTEGER NOT NULL DEFAULT 0,
+    warnings TEXT NOT NULL DEFAULT '[]',
+    computed TEXT,
+    complete INTEGER NOT NULL DEFAULT 0,
+    forgotten INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO scan (id, detection, every, smallest_px, path, width, height, frames_read,
+        frames_looked_at, frames_damaged, computed, complete)
+    SELECT id, '', 1, 0, path, width, height, frames_read,
+        frames_looked_at, frames_damaged, computed, complete FROM source;
+CREATE TABLE segment (
+    scan INTEGER NOT NULL REFERENCES scan (id),
+    number INTEGER NOT NULL,
+    start TEXT NOT NULL,
+    next TEXT,
+    frames_looked_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    whole INTEGER NOT NULL,
+    PRIMARY KEY (scan, number)
+) WITHOUT ROWID;
+CREATE TABLE face4 (
+    scan INTEGER NOT NULL REFERENCES scan (id),
+    frame INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    picture TEXT,
+    pts_seconds REAL NOT NULL,
+    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
+    score REAL NOT NULL,
+    points5 BLOB NOT NULL,
+    points68 BLOB NOT NULL,
+    embedding BLOB NOT NULL,
+    sharpness REAL NOT NULL,
+    size_px REAL NOT NULL,
+    shot INTEGER NOT NULL,
+    track INTEGER NOT NULL,
+    PRIMARY KEY (scan, frame, number)
+) WITHOUT ROWID;
+INSERT INTO face4 SELECT source, frame, number, picture, pts_seconds, x0, y0, x1, y1, score,
+    points5, points68, embedding, sharpness, size_px, -1, -1 FROM face;
+CREATE TABLE source4 (
+    id INTEGER PRIMARY KEY,
+    content TEXT UNIQUE,
+    path TEXT NOT NULL,
+    name TEXT NOT NULL UNIQUE,
+    scan INTEGER,
+    every INTEGER NOT NULL DEFAULT 1,
+    smallest_px REAL NOT NULL DEFAULT 0,
+    largest_px REAL,
+    complete INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO source4 (id, path, name, scan, complete)
+    SELECT id, path, name, id, complete FROM source;
+CREATE TABLE outcome4 (
+    source INTEGER NOT NULL REFERENCES source4 (id),
+    frame INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    distance REAL,
+    references_within INTEGER,
+    by_track INTEGER NOT NULL,
+    dropped TEXT,
+    PRIMARY KEY (source, frame, number)
+) WITHOUT ROWID;
+INSERT INTO outcome4 SELECT source, frame, number, distance, references_within, 0, dropped
+    FROM outcome;
+CREATE TABLE extract4 (
+    source INTEGER NOT NULL,
+    frame INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    alignment TEXT NOT NULL,
+    file TEXT NOT NULL UNIQUE,
+    size_px INTEGER,
+    native_scale REAL,
+    UNIQUE (source, frame, number, alignment),
+    FOREIGN KEY (source, frame, number) REFERENCES outcome4 (source, frame, number)
+);
+INSERT INTO extract4 SELECT * FROM extract ORDER BY rowid;
+DROP TABLE extract;
+DROP TABLE outcome;
+DROP TABLE face;
+DROP TABLE source;
+ALTER TABLE source4 RENAME TO source;
+ALTER TABLE face4 RENAME TO face;
+ALTER TABLE outcome4 RENAME TO outcome;
+ALTER TABLE extract4 RENAME TO extract;
+CREATE TABLE coming (file TEXT PRIMARY KEY) WITHOUT ROWID;
+""",
 )
 SCHEMA_VERSION = len(_STEPS)
 
 
-def prepare(database: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables, or brings those of an older version up to date, in one transaction.
+def check(database: sqlite3.Connection, path: Path) -> int:
+    """The version of its tables, 0 for an empty file. Nothing is written.
 
     Raises:
-        StoreError: the file is another program's, a newer FaceGrab's, or its rows contradict each
-            other.
-        sqlite3.DatabaseError: it is damaged or cannot be written.
+        StoreError: the file is another program's, a newer FaceGrab's, or damaged.
+        sqlite3.DatabaseError: it is damaged.
     """
     version = database.execute("PRAGMA user_version").fetchone()[0]
     application = database.execute("PRAGMA application_id").fetchone()[0]
@@ -97,7 +201,17 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         )
     if not empty and version < 1:
         raise StoreError(f"{path} is damaged: choose another folder, or remove it")
-    steps = _STEPS[0 if empty else version :]
+    return 0 if empty else int(version)
+
+
+def prepare(database: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables, or brings those of an older version up to date, in one transaction.
+
+    Raises:
+        StoreError: see check; or its rows contradict each other.
+        sqlite3.DatabaseError: it is damaged or cannot be written.
+    """
+    steps = _STEPS[check(database, path) :]
     if steps:
         try:
             database.executescript(

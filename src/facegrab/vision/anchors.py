@@ -34,6 +34,11 @@ class Candidates(NamedTuple):
         points = (self.points + np.float32(0.5)) * scale[:2] - np.float32(0.5)
         return Candidates(self.score, self.box * scale, points)
 
+    def moved(self, x: float, y: float) -> Candidates:
+        """The same so many pixels further right and down."""
+        shift = np.array([x, y, x, y], np.float32)
+        return Candidates(self.score, self.box + shift, self.points + shift[:2])
+
     score: FloatArray
     box: FloatArray
     points: FloatArray

@@ -81,7 +81,7 @@ class GraphDetector:
         if largest > self._kind.largest_px:
             found = gathered([found, self._of_large(fed)])
         found = suppressed(found, self._kind.most_overlap)
-        return _detections(found.scaled(scale_x, scale_y), feed.largest_px)
+        return detections_of(found.scaled(scale_x, scale_y), feed.largest_px)
 
     def _factor(self, image: Image, factor: float) -> float:
         """Fed pixels per source pixel: what is wanted, or what a graph of one size has room for."""
@@ -145,7 +145,7 @@ def resized(image: Image, factor: float) -> tuple[Image, float, float]:
     return image, size[0] * step / width, size[1] * step / height
 
 
-def _detections(found: Candidates, largest_px: float) -> Detections:
+def detections_of(found: Candidates, largest_px: float) -> Detections:
     """Candidates as detections, without boxes that are too large.
 
     The last pixel is the right edge - 1, as with dlib's rectangles.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
-from facegrab.types import Detections, Faces, FloatArray, Frame, Image, IntArray
+from facegrab.types import UNKNOWN, Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
 from facegrab.vision.detect import Detector, FollowingDetector
 from facegrab.vision.embed import Recogniser, jittered, storable
@@ -24,6 +24,9 @@ from facegrab.vision.quality import sharpness
 from facegrab.vision.recipes import Landmarks, mean_face, unaligned
 
 SMALLEST_BOX_PX = 2
+SHARPNESS_PX = 256
+"""Side of the aligned face in which sharpness is measured, whatever is extracted: what is seen of a
+face does not depend on what is asked, and --blur_threshold means the same for any -xs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ class Look:
 
     Args:
         eyes: the networks.
-        wanted: which faces are looked for. Sharpness is measured in an extract of its size, or in
-            a smaller one where the face itself is smaller.
+        wanted: which faces are looked for.
     """
 
     eyes: Eyes
@@ -89,6 +91,8 @@ class Look:
             points68=points.points68,
             embedding=embedding,
             sharpness=sharp,
+            shot=np.full(len(found), UNKNOWN, np.int64),
+            track=np.full(len(found), UNKNOWN, np.int64),
         )
 
     @property
@@ -132,7 +136,8 @@ class Look:
         which = np.zeros(1, np.int64)
         points = eyes.points([image], which, found.box[largest], found.points5[largest])
         (chip,) = eyes.recogniser.chips([image], which, points.tree_box, points.points5)
-        return eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True), len(found)
+        mean = eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True)
+        return storable(mean), len(found)
 
     def _of_size(self, found: Detections) -> Detections:
         """Those of a size that was asked for: what ``auto`` finds below its aim is welcome.
@@ -165,11 +170,10 @@ class Look:
         return values
 
     def _luma(self, image: Image, face: Landmarks) -> NDArray[np.uint8]:
-        size_px = self.wanted.extract_size
         try:
-            return align.luma_at_own_size(image, partial(mean_face, face), size_px)
+            return align.luma_at_own_size(image, partial(mean_face, face), SHARPNESS_PX)
         except ValueError:  # points that coincide: the box says where the face is
-            return align.luma_at_own_size(image, partial(unaligned, face), size_px)
+            return align.luma_at_own_size(image, partial(unaligned, face), SHARPNESS_PX)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -90,7 +90,7 @@ class Proposed:
         """Without those that overlap a better one of their image; best first in each image."""
         box, score = inset(self.box, inset_px), self.output[:, 0]
         rows = [np.empty(0, np.int64)]
-        for image in np.unique(self.image):
+        for image in _there(self.image):
             own = np.flatnonzero(self.image == image)
             rows.append(own[kept(box[own], score[own], overlap)])
         return self.rows(np.concatenate(rows))
@@ -277,8 +277,13 @@ def judged(found: Proposed, views: Sequence[View], net: Net, stage: _Stage) -> P
 
 
 def _crops(views: Sequence[View], image: IntArray, box: FloatArray, side_px: int) -> FloatArray:
-    parts = [views[each].crops(box[image == each], side_px) for each in np.unique(image)]
+    parts = [views[each].crops(box[image == each], side_px) for each in _there(image)]
     return np.concatenate(parts)
+
+
+def _there(image: IntArray) -> IntArray:
+    """The different numbers, ascending; np.unique loads 20 ms of NumPy's modules."""
+    return np.flatnonzero(np.bincount(image))
 
 
 def detections_of(found: Proposed, feed: Feed) -> Detections:

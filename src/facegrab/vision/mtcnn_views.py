@@ -21,20 +21,13 @@ from facegrab.models.mtcnn_graphs import (
 from facegrab.models.runtime import Net
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.candidates import Halvings
+from facegrab.vision.glance import continues
 
 MOST_PIXELS = 1 << 19
 """Shown to the proposal network at a time: its features then take about 60 MB."""
 MOST_WINDOWS = 20_000
 """Faces seen at a time; the best are kept. A picture full of faces has a tenth of that: this bounds
 the time that an image made to take long can take."""
-GLANCE_BITS = 6
-"""For a change, images are compared halved until the shorter side has 32 to 63 pixels."""
-GLANCE_PLACES = (8, 6)
-"""Columns and rows of places in which they are compared."""
-MOST_CHANGE = 20.0
-"""Grey levels by which a place may differ, in the mean, for nobody new to be there. All cuts of the
-films at hand change one by 21 or more; in shots of a still camera a tenth of the frames do, in a
-hand-held concert half of them."""
 OVERLAP_PX = PROPOSAL_WINDOW_PX - PROPOSAL_STRIDE_PX
 
 
@@ -133,11 +126,7 @@ class FastView:
     def continues(self, other: View) -> bool:
         if not isinstance(other, FastView) or self.size != other.size:
             return False
-        # The same number of pixels, about, whatever the image's size.
-        times = max(min(self.size).bit_length() - GLANCE_BITS, 0)
-        change = cv2.absdiff(self._halvings[times], other._halvings[times])
-        places = cv2.resize(change, GLANCE_PLACES, interpolation=cv2.INTER_AREA)
-        return float(places.mean(axis=2).max()) < MOST_CHANGE
+        return continues(self._halvings, other._halvings)
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         return planes(self._halvings.crops(box, side_px))

@@ -14,6 +14,7 @@ from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.vision import retinaface, scrfd, ultraface, yunet
 from facegrab.vision.arcface import ArcFaceRecogniser
 from facegrab.vision.graph_detector import GraphDetector
+from facegrab.vision.graph_follower import GraphFollower
 
 KINDS = {
     "yunet": yunet.KIND,
@@ -21,6 +22,8 @@ KINDS = {
     "ultraface": ultraface.KIND,
     "retinaface": retinaface.KIND,
 }
+FOLLOWERS = ("yunet",)
+"""Kinds of which it was tried that they find faces again where these were."""
 
 
 def open_detector(spec: DetectorSpec, compute: Compute) -> GraphDetector:
@@ -36,7 +39,9 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> GraphDetector:
     """
     graph = _sound(spec)
     net, pixels = load_detector(graph, spec.kind, spec.pixels, compute)
-    return GraphDetector(net, replace(spec, pixels=pixels), KINDS[spec.kind])
+    follows = spec.kind in FOLLOWERS and pixels.width_px is None and pixels.height_px is None
+    made = GraphFollower if follows else GraphDetector
+    return made(net, replace(spec, pixels=pixels), KINDS[spec.kind])
 
 
 def open_recogniser(spec: RecogniserSpec, compute: Compute) -> ArcFaceRecogniser:

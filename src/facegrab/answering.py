@@ -1,0 +1,125 @@
+"""Answering: what the index says of a source, and the images that are still to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from facegrab.extract import Planned, make
+from facegrab.media.spans import SpansReader
+from facegrab.question import Place, Question
+from facegrab.scan import prefetched
+from facegrab.store.answers import Extract, Rows
+from facegrab.store.index import Seen
+from facegrab.store.output import Output
+from facegrab.types import Faces, Frame
+
+FIRST, AT_A_TIME = 4, 64
+"""Frames whose extracts are committed together: few at first, so that they are there soon, then
+more and more."""
+
+
+class Answering:
+    """Answers the question for sources that were seen to their end.
+
+    Args:
+        question: who is asked for.
+        output: where the answer goes.
+        device: that decodes.
+    """
+
+    def __init__(self, question: Question, output: Output, device: str) -> None:
+        self._question = question
+        self._output = output
+        self._device = device
+
+    def answer(
+        self, place: Place, faces: Faces, seen: Seen, step: Callable[[int, int, int], None]
+    ) -> None:
+        """Brings a source's part of the folder up to what the index says.
+
+        What is there already stays, what is missing is made from the source's frames again, and
+        what is no longer wanted goes. After an interruption the same call does the rest.
+
+        Args:
+            place: the source.
+            faces: all of it, in order.
+            seen: the look that saw them.
+            step: is told frames gone past, faces, and faces written so far.
+
+        Raises:
+            MediaError, MissingError, AccessError: extracts are to be made, and the source cannot
+                be read or is not the one that was seen.
+            OutputError, AccessError: something cannot be written.
+        """
+        rows, planned = self._question.answer(place, faces)
+        have = self._output.extracts_of(place.row)
+        wanted = {(*rows.key(each.entry.row), each.entry.alignment): each for each in planned}
+        gone = [file for key, file in have.items() if key not in wanted]
+        missing = [each for key, each in wanted.items() if key not in have]
+        self._output.commit(_without_extracts(rows), gone=gone)
+        to_come = len({each.entry.row for each in missing})
+        written = rows.dropped.count(None) - to_come
+        for part in self._batches(place, faces, seen, missing):
+            self._write(place, rows, part)
+            written += sum(len({each.entry.row for each in planned}) for _, planned in part)
+            step(part[-1][0].index + 1, len(faces), written)
+            del part
+        self._output.finish(place.row)
+
+    def _batches(
+        self, place: Place, faces: Faces, seen: Seen, missing: Sequence[Planned]
+    ) -> Iterator[list[tuple[Frame, list[Planned]]]]:
+        """Frames and what is to be cut from each, some at a time."""
+        if not missing:
+            return
+        of_frame: dict[int, list[Planned]] = {}
+        for each in missing:
+            of_frame.setdefault(int(faces.frame[each.entry.row]), []).append(each)
+        wanted = [
+            (frame, float(faces.pts_seconds[planned[0].entry.row]))
+            for frame, planned in sorted(of_frame.items())
+        ]
+        every, device = seen.request.every, self._device
+        with (
+            SpansReader(place.source, wanted, seen.origin, every, device) as reader,
+            prefetched(reader) as frames,
+        ):
+            count = FIRST
+            while part := [(frame, of_frame[frame.index]) for frame in islice(frames, count)]:
+                yield part
+                count = min(2 * count, AT_A_TIME)
+
+    def _write(self, place: Place, rows: Rows, part: Sequence[tuple[Frame, list[Planned]]]) -> None:
+        entries: list[Extract] = []
+        for frame, planned in part:
+            for each, image in make(planned, frame.image):
+                origin = self._question.origin(place, rows.faces, rows.distance, each)
+                self._output.write(each.entry.file, image, origin)
+                entries.append(each.entry)
+        self._output.commit(_of_extracts(rows, entries))
+
+
+def _without_extracts(rows: Rows) -> Rows:
+    return replace(rows, extracts=())
+
+
+def _of_extracts(rows: Rows, extracts: Sequence[Extract]) -> Rows:
+    """The rows that some extracts belong to, and these."""
+    own = np.unique([each.row for each in extracts])
+    place = {int(row): number for number, row in enumerate(own)}
+    return Rows(
+        rows.source,
+        rows.faces.select(own),
+        rows.distance[own],
+        rows.references_within[own],
+        rows.by_track[own],
+        [rows.dropped[row] for row in own],
+        [
+            Extract(place[each.row], each.alignment, each.file, each.size_px, each.native_scale)
+            for each in extracts
+        ],
+    )

@@ -1,0 +1,148 @@
+"""Harvesting: extracts that may be wanted are cut while their frames are there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Protocol
+
+from facegrab.extract import make
+from facegrab.media import FrameReader
+from facegrab.media.source import Source
+from facegrab.question import Place, Question
+from facegrab.scan import Scanned
+from facegrab.store.index import Request, Seen, SegmentRow
+from facegrab.store.naming import Naming
+from facegrab.store.origin import Origin
+from facegrab.store.output import Output
+from facegrab.survey import Gather
+from facegrab.types import Faces, Frame, Image
+
+
+class TakesExtracts(Protocol):
+    """Takes extracts with their names and where they are from: Output or Album."""
+
+    def write(self, name: str, image: Image, origin: Origin) -> None:
+        """One that will probably be kept."""
+
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """One that will probably be dropped."""
+
+
+class Harvest(Gather):
+    """Takes what a survey sees into a folder: faces into its index, extracts beside it.
+
+    Args:
+        source: that is surveyed.
+        content: what it is known by.
+        asked: which faces are looked for.
+        seen: what an earlier survey began, or None.
+        step: is told frames read, faces found and faces written so far.
+        question: who is asked for.
+        output: where to.
+        suffix: of the extracts' names.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        content: str,
+        asked: Request,
+        seen: Seen | None,
+        step: Callable[[int, int, int], None],
+        question: Question,
+        output: Output,
+        suffix: str,
+    ) -> None:
+        super().__init__(source, content, asked, seen, output, step)
+        self._question = question
+        self._output = output
+        self._suffix = suffix
+        self._entered: Place | None = None
+        self._written = self._hoped = 0
+
+    @property
+    def row(self) -> int | None:
+        """Of the source among the answers; None as long as there was no frame."""
+        return self._entered.row if self._entered else None
+
+    @property
+    def place(self) -> Place | None:
+        """The source as the answers speak of it; None as long as there was no frame."""
+        return self._entered
+
+    @property
+    def _place(self) -> Place:
+        assert self._entered is not None
+        return self._entered
+
+    def begin(self, reader: FrameReader) -> None:
+        """There is a frame to look at: the folder is made."""
+        super().begin(reader)
+        if self._entered is not None:
+            return
+        source, seen = self._source, self._scan
+        entered = self._output.enter(self._content, source.path, source.name, self._asked, seen.row)
+        naming = Naming(entered.name, self._suffix, seen.duration_seconds, seen.frame_count)
+        self._entered = Place(source, entered.row, naming)
+
+    def batch(self, scanned: Scanned, faces: Faces) -> None:
+        """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
+        start = time.perf_counter()
+        if scanned.extracts is None:
+            cut_out = len(cut(self._question, self._place, scanned.frames, faces, self._output))
+        else:
+            self._output.adopt(dict(scanned.extracts))
+            cut_out = len(scanned.extracts)
+        self._found += len(faces)
+        self._hoped += cut_out
+        self.seconds += time.perf_counter() - start
+        self._step(scanned.frames[-1].index + 1, self._found, self._written + self._hoped)
+
+    def commit(self, segment: SegmentRow, faces: Faces) -> None:
+        """Decides about a segment's tracks, keeps the extracts wanted, and drops the others."""
+        start = time.perf_counter()
+        rows, _ = self._question.answer(self._place, faces)
+        there = [each for each in rows.extracts if self._output.has(each.file)]
+        self._output.commit(
+            replace(rows, extracts=there), more=partial(self._enter, segment, faces)
+        )
+        self.frames_looked_at += segment.frames_looked_at
+        self._written += rows.dropped.count(None)
+        self._hoped = 0
+        self.seconds += time.perf_counter() - start
+
+    def drop(self) -> None:
+        """What came since the last commit is not to be kept."""
+        self._output.drop()
+
+
+def cut(
+    question: Question,
+    place: Place,
+    frames: Sequence[Frame],
+    faces: Faces,
+    takes: TakesExtracts,
+) -> list[str]:
+    """Cuts extracts that may be wanted out of some frames.
+
+    Args:
+        question: who is asked for.
+        place: the source.
+        frames: of a batch.
+        faces: theirs.
+        takes: takes the extracts.
+
+    Returns:
+        their names.
+    """
+    likely, unlikely, origin_of = question.may_want(place, faces)
+    image_of = {frame.index: frame.image for frame in frames}
+    for some, take in ((likely, takes.write), (unlikely, takes.keep_back)):
+        for planned in some:
+            image = image_of[int(faces.frame[planned.entry.row])]
+            for each, extract in make([planned], image):
+                take(each.entry.file, extract, origin_of(each))
+    return [each.entry.file for each in (*likely, *unlikely)]

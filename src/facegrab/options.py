@@ -1,0 +1,307 @@
+"""The options of a run, and what every command's parser has in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from typing import NoReturn
+
+from facegrab import __version__, settings
+from facegrab.errors import SettingError
+from facegrab.settings import ProcessSettings, RecognitionSettings
+
+OK, FAILED, INTERRUPTED = 0, 1, 130
+"""Exit codes of every command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises instead of leaving the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises SettingError, which names the way to the help."""
+        raise SettingError(f"{message} ({self.prog} --help shows the options)")
+
+
+def run_parser() -> Parser:
+    """The options of a run."""
+    parser = Parser(
+        prog="facegrab",
+        description="Writes aligned images of one person's face, and nobody else's, out of videos "
+        "and pictures.",
+        epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
+        "facegrab scan, facegrab index, facegrab models, facegrab eval, facegrab show, facegrab "
+        "doctor; each has a --help.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
+    _add_paths(parser)
+    _add_recognition(parser)
+    _add_process(parser)
+    _add_models(parser)
+    return parser
+
+
+def add_run_options(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """Adds some options of a run to another command.
+
+    Args:
+        parser: of that.
+        names: of the options, as they are called in what is parsed.
+    """
+    group = parser.add_argument_group("as in a run")
+    for action in run_parser()._actions:
+        if action.dest in names:
+            group._add_action(action)
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what and where")
+    group.add_argument(
+        "-r",
+        "--reference",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="PATH",
+        help="who: an image, a folder of images, an .npz saved earlier, or '*' (quoted) for every "
+        "face; several are all of one person",
+    )
+    group.add_argument(
+        "-i",
+        "--input",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="where to look: a video, an image, an image pattern (frames/img_%%04d.jpg), a glob, "
+        "a folder of images or of videos (with its sub-folders); several may be given. With "
+        "--index it may be left out: then all that the index holds",
+    )
+    group.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="for the faces; made if missing"
+    )
+    group.add_argument(
+        "--index",
+        metavar="FILE",
+        help="the index of what was seen, if not the one in the output folder: that of another "
+        "run, or one that several share; what it holds is not looked at again",
+    )
+    group.add_argument(
+        "-sr", "--save_references", metavar="FILE", help="save the references' encodings as .npz"
+    )
+    group.add_argument(
+        "-ds",
+        "--display_stats",
+        action="store_true",
+        help="show how well the references agree, and which do not fit",
+    )
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    default = RecognitionSettings()
+    group = parser.add_argument_group("who counts")
+    group.add_argument(
+        "-t",
+        "--tolerance",
+        type=_number,
+        default=default.tolerance,
+        metavar=_span_or_auto(settings.TOLERANCE),
+        help="distance that still counts as the same person; lower is stricter (default auto: the "
+        "recogniser's own, at which one stranger in 1000 is accepted)",
+    )
+    group.add_argument(
+        "-j",
+        "--jitter",
+        type=_whole,
+        default=default.jitter,
+        metavar=_span(settings.JITTER),
+        help="resamples averaged for each reference picture (default %(default)s)",
+    )
+    group.add_argument(
+        "--per_frame",
+        action="store_true",
+        help="decide about each face by itself; else faces that follow each other through a shot "
+        "are decided about together",
+    )
+    group.add_argument(
+        "-bt",
+        "--blur_threshold",
+        type=_number,
+        default=ProcessSettings().blur_threshold,
+        metavar=_span(settings.BLUR_THRESHOLD),
+        help="extracts less sharp than this are dropped: variance of the Laplacian of the extract, "
+        "measured at no more than the face's own resolution (default %(default)g)",
+    )
+
+
+def _add_process(parser: argparse.ArgumentParser) -> None:
+    default = ProcessSettings()
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "-sf",
+        "--skip_frames",
+        type=_whole,
+        default=default.skip_frames,
+        metavar=_span(settings.SKIP_FRAMES),
+        help="frames (or pictures of a folder) to pass over: 5 looks at every 6th, 0 at all "
+        "(default %(default)s)",
+    )
+    group.add_argument(
+        "-s",
+        "--scale",
+        type=_number,
+        default=default.scale,
+        metavar=_span_or_auto(settings.SCALE),
+        help="factor for detection, which then enlarges once by 2: another way to say --min_face",
+    )
+    group.add_argument(
+        "--min_face",
+        type=_whole,
+        default=default.min_face,
+        metavar=_span_or_auto(settings.MIN_FACE),
+        help="side of the smallest face to look for, in pixels of the source; smaller takes longer "
+        "(default auto: a quarter of the extract's size)",
+    )
+    group.add_argument(
+        "--max_face",
+        type=_whole,
+        metavar=_span(settings.MAX_FACE),
+        help="side of the largest face to look for, in pixels of the source",
+    )
+    group.add_argument(
+        "-xs",
+        "--extract_size",
+        type=_whole,
+        default=default.extract_size,
+        metavar=_span(settings.EXTRACT_SIZE),
+        help="side of the square extracts in pixels (default %(default)s)",
+    )
+    group.add_argument(
+        "--align",
+        nargs="+",
+        action="extend",
+        metavar="NAME[:SIZE]",
+        help="how the face is placed: mean-face (default), dlib-chip, arcface, ffhq, "
+        "faceswap-face, faceswap-head, none, or a template (.json); several are written in one go",
+    )
+    group.add_argument(
+        "--no_upsample",
+        action="store_true",
+        help="write no extract in which the face would be enlarged",
+    )
+    group.add_argument(
+        "--forget_others",
+        action="store_true",
+        help="keep no face of other people in the index once a video is done; it then answers "
+        "nothing else",
+    )
+    group.add_argument(
+        "--format", choices=settings.FORMATS, default=default.format, help="default %(default)s"
+    )
+    group.add_argument(
+        "-bs",
+        "--batch_size",
+        type=_whole,
+        default=default.batch_size,
+        metavar=_span(settings.BATCH_SIZE),
+        help="frames that go through together, at most (default %(default)s)",
+    )
+    group.add_argument(
+        "--full_scan",
+        action="store_true",
+        help="look at all of every frame; else, with -sf 0 or 1, frames between are searched where "
+        "faces were, unless something changes",
+    )
+    group.add_argument(
+        "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"
+    )
+    group.add_argument(
+        "--precision",
+        choices=settings.PRECISIONS,
+        default=default.precision,
+        help="of the networks: auto is the fastest that decides as f32 does; exact is f32, and "
+        "--detector dlib then finds dlib's own boxes; int8 is for dlib's networks, others compute "
+        "as by auto (default %(default)s)",
+    )
+    group.add_argument(
+        "--threads",
+        type=_whole,
+        default=default.threads,
+        metavar=_span(settings.THREADS),
+        help="of the processor that the networks use; 0 is one for each core (default %(default)s)",
+    )
+
+    group.add_argument(
+        "--jobs",
+        type=_whole,
+        default=default.jobs,
+        metavar=_span(settings.JOBS),
+        help="processes that each look through a part of a video at a time; the result is the same "
+        "(default %(default)s)",
+    )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    default = ProcessSettings()
+    group = parser.add_argument_group("models (facegrab models list shows them)")
+    group.add_argument(
+        "--models",
+        default=default.models,
+        metavar="NAME",
+        help="a detector with a recogniser (default auto: the best detector installed, with "
+        "dlib's recogniser)",
+    )
+    group.add_argument(
+        "--detector",
+        default=default.detector,
+        metavar="NAME|FILE",
+        help="another detector: mtcnn, dlib, yunet, ... or an .onnx",
+    )
+    group.add_argument(
+        "--recogniser",
+        default=default.recogniser,
+        metavar="NAME|FILE",
+        help="another recogniser: dlib, ... or an .onnx",
+    )
+    group.add_argument(
+        "--licence",
+        choices=settings.LICENCES,
+        default=default.licence,
+        help="commercial: use no weights that may not be used commercially (default %(default)s)",
+    )
+
+
+def _span_or_auto(span: tuple[float, float]) -> str:
+    return f"{_span(span)}|{settings.AUTO}"
+
+
+def _span(span: tuple[float, float]) -> str:
+    return f"{span[0]:g}-{span[1]:g}"
+
+
+# What is no number goes on as the text it is: the settings refuse it and name the range.
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _whole(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
+def normalised(arguments: Sequence[str]) -> list[str]:
+    """Long options with _ for every - after the first two."""
+    return [_with_underscores(argument) for argument in arguments]
+
+
+def _with_underscores(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
