@@ -115,6 +115,8 @@ class SegmentRow:
     whole: bool = True
 
 
+_ROWS = 1000
+"""Faces read at a time."""
 _SCAN_COLUMNS = (
     "id, detection, every, smallest_px, largest_px, path, width, height, duration_seconds,"
     " frame_count, origin, frames_read, frames_looked_at, frames_damaged, warnings, computed,"
@@ -265,12 +267,22 @@ class Index:
             StoreError: the index is damaged.
         """
         where, values = self._sifted(row, sift)
-        rows = self.database.fetch(
-            f"SELECT {COLUMNS} FROM {self.schema}.face WHERE {where} AND frame >= ?"
-            " ORDER BY frame, number",
-            (*values, since),
-        )
-        return to_faces(rows, self.database.path)
+        parts: list[Faces] = []
+        with self.database.errors(self.schema):
+            found = self.database.execute(
+                f"SELECT {COLUMNS} FROM {self.schema}.face WHERE {where} AND frame >= ?"
+                " ORDER BY frame, number",
+                (*values, since),
+            )
+            # Part by part: as Python's numbers a face takes several times its arrays' memory.
+            while rows := found.fetchmany(_ROWS):
+                parts.append(to_faces(rows, self.database.path))
+        if len({each.embedding.shape[1] for each in parts}) > 1:
+            raise StoreError(
+                f"{self.database.path} is damaged (embeddings of several lengths): scan again into "
+                "another folder"
+            )
+        return Faces.concatenate(parts)
 
     def count(self, row: int) -> int:
         """How many faces a look has."""
