@@ -242,7 +242,7 @@ class _Worker:
         for scanned in batches:
             extracts = None
             if self._question and self._album and place:
-                names = cut(self._question, place, scanned.frames, scanned.faces, self._album)
+                names, _ = cut(self._question, place, scanned.frames, scanned.faces, self._album)
                 extracts = tuple(self._album.leave(names).items())
             frames = tuple(
                 Frame(each.index, each.pts_seconds, _NO_PIXELS, each.segment)

@@ -92,12 +92,11 @@ class Harvest(Gather):
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
         start = time.perf_counter()
         if scanned.extracts is None:
-            cut_out = len(cut(self._question, self._place, scanned.frames, faces, self._output))
+            _, likely = cut(self._question, self._place, scanned.frames, faces, self._output)
+            self._hoped += likely
         else:
             self._output.adopt(dict(scanned.extracts))
-            cut_out = len(scanned.extracts)
         self._found += len(faces)
-        self._hoped += cut_out
         self.seconds += time.perf_counter() - start
         self._step(scanned.frames[-1].index + 1, self._found, self._written + self._hoped)
 
@@ -125,7 +124,7 @@ def cut(
     frames: Sequence[Frame],
     faces: Faces,
     takes: TakesExtracts,
-) -> list[str]:
+) -> tuple[list[str], int]:
     """Cuts extracts that may be wanted out of some frames.
 
     Args:
@@ -136,7 +135,7 @@ def cut(
         takes: takes the extracts.
 
     Returns:
-        their names.
+        their names, and the number of faces that will probably be written.
     """
     likely, unlikely, origin_of = question.may_want(place, faces)
     image_of = {frame.index: frame.image for frame in frames}
@@ -145,4 +144,5 @@ def cut(
             image = image_of[int(faces.frame[planned.entry.row])]
             for each, extract in make([planned], image):
                 take(each.entry.file, extract, origin_of(each))
-    return [each.entry.file for each in (*likely, *unlikely)]
+    names = [each.entry.file for each in (*likely, *unlikely)]
+    return names, len({each.entry.row for each in likely})
