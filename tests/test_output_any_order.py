@@ -94,7 +94,7 @@ class Folder:
     def answer(self, name: str, kept: int) -> None:
         """Other images than before: some go, some come."""
         row, faces = self.enter(name), self.output.index.faces(self.look(name))
-        have = self.output.extracts_of(row)
+        have = self.output.extracts_of(row, 0, 2**40)
         keys = [(face, label) for face in range(len(faces)) for label in "ab"]
         wanted = {keys[n] for n in range(len(keys)) if kept >> n % 16 & 1}
         rows = rows_of(row, faces, [])

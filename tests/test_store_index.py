@@ -18,6 +18,8 @@ from facegrab.errors import StoreError
 from facegrab.store.index import Index, Request, Seen
 from facegrab.types import UNKNOWN, Faces
 
+ALL = replace(ASKED, every=1)
+
 
 def scan_of(path: Path, faces: Faces, **more: Any) -> int:
     with indexed(path) as index:
@@ -236,6 +238,38 @@ class TestSift:
             assert_same(index.faces(row, ASKED.narrows(ASKED)), faces)
             coarser = replace(ASKED, every=14, largest_px=65.0)
             assert_same(index.faces(row, ASKED.narrows(coarser)), faces.select(np.array([0])))
+
+
+class TestBlocks:
+    @given(
+        st.lists(st.integers(1, 5), min_size=1, max_size=12),
+        st.integers(1, 9),
+        st.integers(1, 7),
+        st.integers(1, 3),
+    )
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_whole_shots_at_a_time_make_all_faces(
+        self, tmp_path: Path, shots: list[int], least: int, read: int, every: int
+    ) -> None:
+        """Shots of so many frames, two faces a frame, however many rows are read at a time."""
+        path = tmp_path / "i.db"
+        path.unlink(missing_ok=True)
+        shot = np.repeat(np.arange(len(shots)), 2 * np.array(shots))
+        row = scan_of(path, replace(random_faces(len(shot)), shot=shot), asked=ALL)
+        sift = ALL.narrows(replace(ALL, every=every))
+        with indexed(path) as index, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("facegrab.store.index._ROWS", read)
+            blocks = list(index.blocks(row, sift, least))
+            assert_same(Faces.concatenate(blocks), index.faces(row, sift))
+        assert all(len(each) >= least for each in blocks[:-1])
+        seen = [set(each.shot.tolist()) for each in blocks]
+        assert sum(map(len, seen)) == len(set().union(*seen))
+        assert all(len(each) < least + 2 * max(shots) for each in blocks)
+
+    def test_no_faces_make_no_block(self, tmp_path: Path) -> None:
+        row = scan_of(tmp_path / "i.db", random_faces(0))
+        with indexed(tmp_path / "i.db") as index:
+            assert list(index.blocks(row, None)) == []
 
 
 class TestMoved:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -37,7 +37,11 @@ class Answering:
         self._device = device
 
     def answer(
-        self, place: Place, faces: Faces, seen: Seen, step: Callable[[int, int, int], None]
+        self,
+        place: Place,
+        blocks: Iterable[Faces],
+        seen: Seen,
+        step: Callable[[int, int, int], None],
     ) -> None:
         """Brings a source's part of the folder up to what the index says.
 
@@ -46,29 +50,35 @@ class Answering:
 
         Args:
             place: the source.
-            faces: all of it, in order.
+            blocks: its faces, in order, some whole tracks at a time.
             seen: the look that saw them.
-            step: is told frames gone past, faces, and faces written so far.
+            step: is told frames gone past, and faces and faces written so far.
 
         Raises:
             MediaError, MissingError, AccessError: extracts are to be made, and the source cannot
                 be read or is not the one that was seen.
             OutputError, AccessError: something cannot be written.
         """
+        found = written = 0
+        for faces in blocks:
+            rows, missing = self._settle(place, faces)
+            found += len(faces)
+            written += rows.dropped.count(None) - _face_count(missing)
+            for part in self._batches(place, faces, seen, missing):
+                self._write(place, rows, part)
+                written += sum(_face_count(planned) for _, planned in part)
+                step(part[-1][0].index + 1, found, written)
+                del part
+        self._output.finish(place.row)
+
+    def _settle(self, place: Place, faces: Faces) -> tuple[Rows, list[Planned]]:
+        """Says who some faces are; the extracts that are still to be made."""
         rows, planned = self._question.answer(place, faces)
-        have = self._output.extracts_of(place.row)
+        have = self._output.extracts_of(place.row, int(faces.frame[0]), int(faces.frame[-1]))
         wanted = {(*rows.key(each.entry.row), each.entry.alignment): each for each in planned}
         gone = [file for key, file in have.items() if key not in wanted]
-        missing = [each for key, each in wanted.items() if key not in have]
         self._output.commit(_without_extracts(rows), gone=gone)
-        to_come = len({each.entry.row for each in missing})
-        written = rows.dropped.count(None) - to_come
-        for part in self._batches(place, faces, seen, missing):
-            self._write(place, rows, part)
-            written += sum(len({each.entry.row for each in planned}) for _, planned in part)
-            step(part[-1][0].index + 1, len(faces), written)
-            del part
-        self._output.finish(place.row)
+        return rows, [each for key, each in wanted.items() if key not in have]
 
     def _batches(
         self, place: Place, faces: Faces, seen: Seen, missing: Sequence[Planned]
@@ -101,6 +111,11 @@ class Answering:
                 self._output.write(each.entry.file, image, origin)
                 entries.append(each.entry)
         self._output.commit(_of_extracts(rows, entries))
+
+
+def _face_count(planned: Iterable[Planned]) -> int:
+    """Of how many faces extracts are."""
+    return len({each.entry.row for each in planned})
 
 
 def _without_extracts(rows: Rows) -> Rows:

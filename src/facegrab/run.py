@@ -80,8 +80,8 @@ class Run(Walk):
                 self._count_known(seen)
             if not entered.complete:
                 sift = seen.request.narrows(self._asked)
-                faces = self._output.index.faces(seen.row, sift)
-                self._answering.answer(place, faces, seen, self._watcher.step)
+                blocks = self._output.index.blocks(seen.row, sift)
+                self._answering.answer(place, blocks, seen, self._watcher.step)
             if known:
                 tally = self._output.tally(entered.row)
                 self._watcher.step(seen.frames_read, tally.found, tally.written)

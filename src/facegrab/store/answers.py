@@ -24,6 +24,9 @@ CSV_COLUMNS = (
     "file", "dropped",
 )  # fmt: skip
 
+_LAST = 2**62
+"""No frame has a greater number."""
+
 Key: TypeAlias = tuple[int, int]
 """Frame and number of a face in its source."""
 
@@ -202,10 +205,14 @@ class Answers:
             ),
         )  # fmt: skip
 
-    def extracts(self, source: int) -> dict[tuple[int, int, str], str]:
-        """Files of a source by frame, number and label of the alignment."""
+    def extracts(
+        self, source: int, first_frame: int = 0, last_frame: int = _LAST
+    ) -> dict[tuple[int, int, str], str]:
+        """Files of a source, of some of its frames, by frame, number and label of the alignment."""
         rows = self._db.fetch(
-            "SELECT frame, number, alignment, file FROM extract WHERE source = ?", (source,)
+            "SELECT frame, number, alignment, file FROM extract WHERE source = ?"
+            " AND frame BETWEEN ? AND ?",
+            (source, first_frame, last_frame),
         )
         return {(frame, number, label): str(file) for frame, number, label, file in rows}
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from facegrab.errors import StoreError
 from facegrab.store.database import OWN, Database
@@ -117,6 +120,8 @@ class SegmentRow:
 
 _ROWS = 1000
 """Faces read at a time."""
+BLOCK = 2000
+"""Faces answered for at a time: 3 MB, and some more for what is said of them."""
 _SCAN_COLUMNS = (
     "id, detection, every, smallest_px, largest_px, path, width, height, duration_seconds,"
     " frame_count, origin, frames_read, frames_looked_at, frames_damaged, warnings, computed,"
@@ -266,23 +271,66 @@ class Index:
         Raises:
             StoreError: the index is damaged.
         """
-        where, values = self._sifted(row, sift)
+        return Faces.concatenate(list(self._parts(row, sift, since)))
+
+    def blocks(self, row: int, sift: Request | None, least: int = BLOCK) -> Iterator[Faces]:
+        """Faces of a look, in their order, some at a time: so many at least, and of whole shots.
+
+        What a track is, never goes across the end of a block. Between two blocks the index may be
+        written.
+
+        Args:
+            row: of the look.
+            sift: see faces.
+            least: faces in every block but the last one.
+
+        Raises:
+            StoreError: the index is damaged.
+        """
+        since: int | None = 0
+        while since is not None:
+            block, since = self._block(row, sift, since, least)
+            if len(block):
+                yield block
+
+    def _block(
+        self, row: int, sift: Request | None, since: int, least: int
+    ) -> tuple[Faces, int | None]:
+        """Faces from a frame on, and the frame that the next block begins with."""
         parts: list[Faces] = []
+        count, last = 0, (-1, -1)
+        with closing(self._parts(row, sift, since)) as read:
+            for part in read:
+                steps = np.diff(part.shot, prepend=last[0]) * np.diff(part.frame, prepend=last[1])
+                begins = np.flatnonzero(steps)
+                late = begins[begins + count >= least]
+                if len(late):
+                    parts.append(part.select(np.arange(late[0])))
+                    return Faces.concatenate(parts), int(part.frame[late[0]])
+                parts.append(part)
+                count, last = count + len(part), (int(part.shot[-1]), int(part.frame[-1]))
+        return Faces.concatenate(parts), None
+
+    def _parts(self, row: int, sift: Request | None, since: int) -> Generator[Faces, None, None]:
+        """Faces part by part: as Python's numbers one takes several times its arrays' memory."""
+        where, values = self._sifted(row, sift)
+        length = None
         with self.database.errors(self.schema):
             found = self.database.execute(
                 f"SELECT {COLUMNS} FROM {self.schema}.face WHERE {where} AND frame >= ?"
                 " ORDER BY frame, number",
                 (*values, since),
             )
-            # Part by part: as Python's numbers a face takes several times its arrays' memory.
-            while rows := found.fetchmany(_ROWS):
-                parts.append(to_faces(rows, self.database.path))
-        if len({each.embedding.shape[1] for each in parts}) > 1:
-            raise StoreError(
-                f"{self.database.path} is damaged (embeddings of several lengths): scan again into "
-                "another folder"
-            )
-        return Faces.concatenate(parts)
+            with closing(found):
+                while rows := found.fetchmany(_ROWS):
+                    part = to_faces(rows, self.database.path)
+                    if length not in (None, part.embedding.shape[1]):
+                        raise StoreError(
+                            f"{self.database.path} is damaged (embeddings of several lengths): "
+                            "scan again into another folder"
+                        )
+                    length = part.embedding.shape[1]
+                    yield part
 
     def count(self, row: int) -> int:
         """How many faces a look has."""

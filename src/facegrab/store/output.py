@@ -132,9 +132,11 @@ class Output:
             return frozenset()
         return self._open()[3].files()
 
-    def extracts_of(self, source: int) -> dict[tuple[int, int, str], str]:
-        """Those of a source, see Answers.extracts."""
-        return self._open()[3].extracts(source)
+    def extracts_of(
+        self, source: int, first_frame: int, last_frame: int
+    ) -> dict[tuple[int, int, str], str]:
+        """Those of some frames of a source, see Answers.extracts."""
+        return self._open()[3].extracts(source, first_frame, last_frame)
 
     def tally(self, source: int) -> Tally:
         """What became of a source's faces, in numbers."""
