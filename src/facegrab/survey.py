@@ -11,6 +11,7 @@ from typing import Protocol
 from facegrab.errors import MediaError, StoreError
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
+from facegrab.memory import give_back
 from facegrab.people.link import Linker
 from facegrab.question import Place
 from facegrab.scan import Scanned
@@ -258,3 +259,4 @@ class Survey:
         self._gather.commit(row, Faces.concatenate(self._faces))
         self._segment, self._faces, self._looked_at = None, [], 0
         self._committing = False
+        give_back()
