@@ -1,0 +1,359 @@
+"""What the pages of a report say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from facegrab.store.findings import Appearance, FaceFound, Findings, SourceFound
+from facegrab.view import words
+from facegrab.view.coverage import SCORE_BIN, Poses, score_chart, sharpness_chart
+from facegrab.view.facts import Facts, facts
+from facegrab.view.links import clock, link
+from facegrab.view.pages import PER_PAGE, Block, Key, anchors, page_of, paged
+from facegrab.view.pictures import Pictures, Thumb, in_words
+from facegrab.view.timeline import ZOOMS, Lane, Span, Timeline, timeline
+from facegrab.view.told import Told
+
+MOST_STRANGERS = 24
+MOST_UNCERTAIN = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A source as a page names it.
+
+    Attributes:
+        found: what became of its faces.
+        name: of the file or folder.
+        link: to it.
+        length: in words; '' where it is not known.
+    """
+
+    found: SourceFound
+    name: str
+    link: str
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """Extracts of one track.
+
+    Attributes:
+        anchor: by which other places link to it; '' where a track goes on.
+        head: when it is, how many extracts, which scores.
+        thumbs: of the extracts.
+    """
+
+    anchor: str
+    head: str
+    thumbs: Sequence[Thumb]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Extracts of one person in one source.
+
+    Attributes:
+        person: who.
+        film: which.
+        count: of the extracts.
+        tracks: in the order of their times.
+    """
+
+    person: str
+    film: Film
+    count: int
+    tracks: Sequence[Track]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A span of a lane on a page.
+
+    Attributes:
+        left: in percent.
+        width: in percent.
+        link: to the extracts, or to the time in the source.
+        label: when, and how many faces.
+    """
+
+    left: float
+    width: float
+    link: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A lane on a page.
+
+    Attributes:
+        name: who, and what became of the faces.
+        state: the same for the colours.
+        faces: in all.
+        bars: in the order of their times.
+    """
+
+    name: str
+    state: str
+    faces: int
+    bars: Sequence[Bar]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A timeline on a page.
+
+    Attributes:
+        film: whose.
+        times: which ticks there are.
+        rows: lanes.
+    """
+
+    film: Film
+    times: Timeline
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """One who was not accepted, and was near.
+
+    Attributes:
+        film: where.
+        moment: link to the time.
+        time: of the nearest face.
+        score: of that.
+        faces: of its track.
+    """
+
+    film: Film
+    moment: str
+    time: str
+    score: str
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What only the first page says.
+
+    Attributes:
+        sentences: the result in words.
+        warnings: of the last run.
+        timelines: of the sources with faces.
+        films: all sources.
+        scores: chart of the distances, or None.
+        uncertain: extracts that should be looked at.
+        strangers: nearest to the person.
+        dropped: what was dropped and why.
+        sharpness: chart, or None.
+        poses: how heads are turned, or None.
+        facts: how the result came about.
+    """
+
+    sentences: Sequence[str]
+    warnings: Sequence[str]
+    timelines: Sequence[Shown]
+    films: Sequence[Film]
+    scores: Markup | None
+    uncertain: Sequence[Thumb]
+    strangers: Sequence[Stranger]
+    dropped: Sequence[words.Dropped]
+    sharpness: Markup | None
+    poses: Poses | None
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A page.
+
+    Attributes:
+        path: where it goes.
+        title: of the report.
+        number: of the page, from 1.
+        links: of all pages.
+        extracts: faces with extracts, on all pages.
+        sections: extracts on this one.
+        overview: on the first one.
+        zooms: of the timelines.
+    """
+
+    path: Path
+    title: str
+    number: int
+    links: Sequence[str]
+    extracts: int
+    sections: Sequence[Section]
+    overview: Overview | None
+    zooms: Sequence[int] = ZOOMS
+
+
+def contents(
+    findings: Findings, folder: Path, target: Path, told: Told, *, embed: bool
+) -> list[Content]:
+    """The pages of a report.
+
+    Args:
+        findings: of the folder.
+        folder: that a run wrote.
+        target: path of the first page.
+        told: by the last run.
+        embed: all on one page, with copies of the extracts.
+    """
+    return _Maker(findings, folder, target, told, embed=embed).pages()
+
+
+class _Maker:
+    def __init__(
+        self, findings: Findings, folder: Path, target: Path, told: Told, *, embed: bool
+    ) -> None:
+        self._findings, self._told = findings, told
+        self._sources = findings.sources()
+        self._target = target
+        here = Path(os.path.realpath(target.parent))
+        by_row = {each.row: each for each in self._sources}
+        self._pictures = Pictures(Path(os.path.realpath(folder)), here, by_row, embed=embed)
+        self._films = {each.row: _film(each, here) for each in self._sources}
+        self._extracts = findings.extracts()
+        rows = frozenset(each.row for each in self._sources if each.pictures)
+        self._pages = paged(self._extracts, rows, None if embed else PER_PAGE)
+        self._anchors = anchors(self._pages)
+        self._page_of = page_of(self._pages)
+        self._paths = [_page(target, number) for number in range(len(self._pages))]
+        self._links = [link(here / each.name, here) for each in self._paths]
+
+    def pages(self) -> list[Content]:
+        everybody = self._findings.settings.get("references") == "*"
+        title = words.title(self._sources, everybody)
+        return [
+            Content(
+                path=self._paths[number],
+                title=title,
+                number=number + 1,
+                links=self._links,
+                extracts=len(self._extracts),
+                sections=[
+                    Section(
+                        words.who(group.person),
+                        self._films[group.source],
+                        group.count,
+                        [self._track(block) for block in group.blocks],
+                    )
+                    for group in groups
+                ],
+                overview=None if number else self._overview(),
+            )
+            for number, groups in enumerate(self._pages)
+        ]
+
+    def _overview(self) -> Overview:
+        findings, settings = self._findings, self._findings.settings
+        appearances: dict[int, list[Appearance]] = {each.row: [] for each in self._sources}
+        for each in findings.appearances():
+            appearances[each.source].append(each)
+        timelines = [timeline(each, appearances[each.row]) for each in self._sources]
+        uncertain = [each for each in self._extracts if each.by_track or each.state == "ask"]
+        said = words.sentences(self._sources, timelines, settings, self._told, len(uncertain))
+        return Overview(
+            sentences=said,
+            warnings=[*self._told.failed, *self._told.warnings],
+            timelines=[self._shown(each) for each in timelines if each.lanes],
+            films=list(self._films.values()),
+            scores=score_chart(findings.scores(SCORE_BIN), settings),
+            uncertain=[
+                self._thumb(each) for each in sorted(uncertain, key=_least_certain)[:MOST_UNCERTAIN]
+            ],
+            strangers=[self._stranger(each) for each in findings.strangers(MOST_STRANGERS)],
+            dropped=words.dropped(self._sources),
+            sharpness=sharpness_chart(findings.sharpness(), settings),
+            poses=None,
+            facts=facts(settings, self._told),
+        )
+
+    def _thumb(self, face: FaceFound) -> Thumb:
+        return self._pictures.thumb(face, words.who(face.person))
+
+    def _track(self, block: Block) -> Track:
+        faces = block.faces
+        head = [words.number(len(faces), "extract")]
+        if block.track >= 0:
+            first, last = clock(faces[0].seconds), clock(faces[-1].seconds)
+            head.insert(0, first if first == last else f"{first} to {last}")
+        scores = sorted(faces, key=_least_certain)
+        if faces[0].distance is not None or faces[0].probability is not None:
+            best, worst = in_words(scores[-1]), in_words(scores[0]).split(" ", 1)[1]
+            head.append(best if best.endswith(f" {worst}") else f"{best} to {worst}")
+        if not block.begins:
+            head.append("continued")
+        anchor = self._anchors[block.key] if block.begins else ""
+        return Track(anchor, ", ".join(head), [self._thumb(each) for each in faces])
+
+    def _shown(self, times: Timeline) -> Shown:
+        rows = [
+            Row(
+                _lane_name(lane),
+                lane.state,
+                lane.faces,
+                [self._bar(times, lane, span) for span in lane.spans],
+            )
+            for lane in times.lanes
+        ]
+        return Shown(self._films[times.source.row], times, rows)
+
+    def _bar(self, times: Timeline, lane: Lane, span: Span) -> Bar:
+        source = times.source
+        key: Key = lane.person, source.row, -1 if source.pictures else span.track
+        faces = words.number(span.faces, "face")
+        if source.pictures:
+            label = faces
+        else:
+            label = f"{clock(span.start_seconds)} to {clock(span.end_seconds)}, {faces}"
+        if lane.state in ("kept", "ask") and key in self._page_of:
+            page = self._page_of[key]
+            target = f"{self._links[page] if page else ''}#{self._anchors[key]}"
+        else:
+            target = self._pictures.time_in(source.row, span.start_seconds)
+        return Bar(span.left, span.width, target, label)
+
+    def _stranger(self, face: FaceFound) -> Stranger:
+        return Stranger(
+            self._films[face.source],
+            self._pictures.moment(face),
+            self._pictures.time(face),
+            in_words(face),
+            face.faces,
+        )
+
+
+def _least_certain(face: FaceFound) -> tuple[float, float, int, int]:
+    """Sorts the least certain to the front; the same whatever the order."""
+    probability = 1.0 if face.probability is None else face.probability
+    return probability, -(face.distance or 0.0), face.source, face.frame
+
+
+def _page(target: Path, number: int) -> Path:
+    return target.with_name(f"{target.stem}-{number + 1}{target.suffix}") if number else target
+
+
+def _film(found: SourceFound, here: Path) -> Film:
+    path = Path(found.path)
+    length = "" if found.pictures or found.seconds is None else clock(found.seconds)
+    return Film(found, path.name or found.path, link(path, here), length)
+
+
+_LANES = {"kept": "", "ask": ", uncertain", "left": ", not written", "other": "other people"}
+
+
+def _lane_name(lane: Lane) -> str:
+    if lane.state == "other":
+        return _LANES["other"]
+    return words.who(lane.person) + _LANES[lane.state]
+

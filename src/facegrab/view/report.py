@@ -1,0 +1,135 @@
+"""The report: pages about a folder of extracts that open from disk, in any browser, for ever.
+
+Pages are whole or not there, as all that FaceGrab writes, and the same for the same folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from facegrab.errors import OutputError
+from facegrab.store.files import atomic, printable, writing
+from facegrab.store.findings import Findings
+from facegrab.summary import Summary
+from facegrab.view import told
+from facegrab.view.content import Content, contents
+
+PAGE_NAME = "index.html"
+MARK = "<!-- facegrab report -->"
+"""Stands in the head of every page of ours: others are not touched."""
+
+_HEAD_BYTES = 200
+_TEMPLATES = "view/templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written.
+
+    Attributes:
+        path: of the first page.
+        pages: how many there are.
+        extracts: faces that they show.
+    """
+
+    path: Path
+    pages: int
+    extracts: int
+
+
+def write_report(
+    folder: Path, page: Path | None = None, *, embed: bool = False, summary: Summary | None = None
+) -> Written:
+    """Writes the report about a folder; pages that an earlier one had more are removed.
+
+    Args:
+        folder: that a run wrote.
+        page: the first page, others lie beside it; by default index.html in the folder.
+        embed: one page that holds small copies of all extracts, so that it can be sent.
+        summary: of the run that has just ended; by default that of the last one.
+
+    Raises:
+        MissingError, StoreError: the folder holds no answers, or they cannot be read.
+        OutputError, AccessError: the page cannot be written, or is somebody else's.
+    """
+    target = folder / PAGE_NAME if page is None else page
+    _check(target)
+    with Findings(folder) as findings:
+        if summary is not None:
+            findings.tell(told.NAME, told.to_json(summary))
+        kept = findings.told(told.NAME) if summary is None else told.to_json(summary)
+        pages = contents(findings, folder, target, told.of_json(kept), embed=embed)
+    for each in pages:
+        _check(each.path)
+        with atomic(each.path) as part:
+            part.write_text(render(each), encoding="utf-8", newline="\n")
+    _remove_after(target, len(pages))
+    return Written(target, len(pages), pages[0].extracts)
+
+
+def render(content: Content) -> str:
+    """A page."""
+    return _template().render(page=content, mark=Markup(MARK))
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("facegrab", _TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["file"] = lambda name: Markup(_text(name))
+    return environment.get_template("report.html")
+
+
+def _shown(value: Any) -> Any:
+    """Whatever a page says, file names too, without marks that turn the direction of writing."""
+    return printable(value) if type(value) is str else value
+
+
+def _text(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _check(path: Path) -> None:
+    """A page that somebody else made stays.
+
+    Raises:
+        OutputError: there is one.
+    """
+    with writing(path):
+        try:
+            with path.open("rb") as file:
+                head = file.read(_HEAD_BYTES)
+        except FileNotFoundError:
+            return
+    if MARK.encode() not in head:
+        raise OutputError(
+            f"{path} is not FaceGrab's, so it stays: facegrab report FOLDER -o FILE.html writes "
+            "the report elsewhere"
+        )
+
+
+def _remove_after(target: Path, count: int) -> None:
+    """Removes pages of a report that had more."""
+    number = re.compile(re.escape(target.stem) + r"-(\d{1,6})" + re.escape(target.suffix))
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            found = number.fullmatch(entry.name)
+            if found and int(found[1]) > count:
+                with suppress(OSError, OutputError):
+                    _check(Path(entry.path))
+                    Path(entry.path).unlink()
