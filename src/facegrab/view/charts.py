@@ -10,7 +10,9 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 400, 190
 """Of the drawing, in its own units: on a telephone about a pixel each."""
-LEFT, RIGHT, TOP, BOTTOM = 36, 10, 30, 22
+LEFT, RIGHT, TOP, BOTTOM = 36, 10, 28, 22
+LETTER = 6.2
+"""Width of a letter of the labels, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def ticks(start: float, end: float, most: int) -> list[float]:
         first = math.ceil(start / (step * factor) - 1e-9)
         last = math.floor(end / (step * factor) + 1e-9)
         if last - first + 1 <= most:
-            return [each * step * factor for each in range(first, last + 1)]
+            return [round(each * step * factor, 9) for each in range(first, last + 1)]
     return [start]
 
 
@@ -115,25 +117,23 @@ def _axis(chart: Histogram, bar: float) -> list[str]:
         x = LEFT + (value - chart.start) / chart.width * bar
         shown = f"{2**value:g}" if chart.logarithmic else f"{value:g}"
         if not chart.logarithmic or value == int(value):
-            parts.append(
-                f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{shown}</text>'
-            )
+            parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 6}" text-anchor="middle">{shown}</text>')
     return parts
 
 
 def _lines(chart: Histogram, bar: float) -> list[str]:
-    """Labels stand left and right of their lines by turns, in rows of their own."""
+    """Labels stand above their lines, in rows by turns, so that none lies on another."""
     parts = []
     for number, each in enumerate(chart.lines):
         x = LEFT + (each.value - chart.start) / chart.width * bar
         if not LEFT <= x <= WIDTH - RIGHT:
             continue
-        y = 11 + 13 * (number % 2)
-        to_left = x > WIDTH / 2
+        half = LETTER * len(each.label) / 2
+        middle = min(max(x, half), WIDTH - half)
         parts.append(
-            f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8}" y2="{HEIGHT - BOTTOM}"/>'
-            f'<text class="limit" x="{x + (-4 if to_left else 4):.1f}" y="{y}"'
-            f' text-anchor="{"end" if to_left else "start"}">{escape(each.label)}</text>'
+            f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="limit" x="{middle:.1f}" y="{10 + 13 * (number % 2)}"'
+            f' text-anchor="middle">{escape(each.label)}</text>'
         )
     return parts
 

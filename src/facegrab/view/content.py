@@ -9,9 +9,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from facegrab.store.findings import Appearance, FaceFound, Findings, SourceFound
+from facegrab.store.findings import Findings
+from facegrab.store.found import Appearance, FaceFound, SourceFound
 from facegrab.view import words
-from facegrab.view.coverage import SCORE_BIN, Poses, score_chart, sharpness_chart
+from facegrab.view.coverage import HEADS, SCORE_BIN, Poses, poses, score_chart, sharpness_chart
 from facegrab.view.facts import Facts, facts
 from facegrab.view.links import clock, link
 from facegrab.view.pages import PER_PAGE, Block, Key, anchors, page_of, paged
@@ -274,7 +275,7 @@ class _Maker:
             strangers=[self._stranger(each) for each in findings.strangers(MOST_STRANGERS)],
             dropped=words.dropped(self._sources),
             sharpness=sharpness_chart(findings.sharpness(), settings),
-            poses=None,
+            poses=None if HEADS is None else poses(HEADS(each) for each in findings.points68()),
             facts=facts(settings, self._told),
         )
 
@@ -356,4 +357,3 @@ def _lane_name(lane: Lane) -> str:
     if lane.state == "other":
         return _LANES["other"]
     return words.who(lane.person) + _LANES[lane.state]
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from facegrab.people.decide import rescue_limit
-from facegrab.store.findings import State
+from facegrab.store.found import State
 from facegrab.types import FloatArray
 from facegrab.view.charts import Histogram, Line, draw
 
@@ -21,6 +21,8 @@ SHARPNESS_BIN = 0.5
 EDGES_DEGREES = (-50.0, -20.0, 20.0, 50.0)
 """Between profile, half profile and front; up and down have the inner two."""
 TURNS = ("profile left", "half left", "front", "half right", "profile right")
+HEADS: Callable[[FloatArray], tuple[FloatArray, FloatArray]] | None = None
+"""Yaw and pitch as ``poses`` takes them, of 68 points: float32 (N, 68, 2). None: not measured."""
 NODS = ("up", "level", "down")
 
 _KINDS: dict[State, str] = {"kept": "kept", "ask": "uncertain", "left": "left", "other": "others"}

@@ -90,9 +90,9 @@ def shown(value: Any) -> str:
 
 
 def _stages(seconds: Mapping[str, float]) -> tuple[Stage, ...]:
-    longest = max(seconds.values(), default=0.0) or 1.0
+    percent = 100 / (max(seconds.values(), default=0.0) or 1.0)
     order = sorted(seconds, key=lambda stage: (stage != "all", -seconds[stage], stage))
     return tuple(
-        Stage(_STAGES.get(each, each), spell(seconds[each]), round(100 * seconds[each] / longest, 1))
+        Stage(_STAGES.get(each, each), spell(seconds[each]), round(percent * seconds[each], 1))
         for each in order
     )

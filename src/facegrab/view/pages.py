@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from facegrab.store.findings import FaceFound
+from facegrab.store.found import FaceFound
 
 PER_PAGE = 2000
 """Extracts on a page: one of them opens in a tenth of the time of 20,000, see docs/design.md."""
@@ -132,6 +133,6 @@ def _parted(block: Block, room: int | None, most: int | None) -> Iterator[Block]
         yield block
         return
     edges = [0, *range(room or most, count, most), count]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         part = block.faces[start:end]
         yield Block(block.person, block.source, block.track, part, begins=start == 0)

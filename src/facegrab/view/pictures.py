@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facegrab.store.album import leads_inside
-from facegrab.store.findings import FaceFound, SourceFound
+from facegrab.store.found import FaceFound, SourceFound
 from facegrab.view.links import at, clock, link
 
 THUMB_PX = 96
@@ -137,7 +137,8 @@ def in_words(face: FaceFound) -> str:
 def _names_in(folder: Path) -> frozenset[str]:
     """One look at a folder is quicker than one at each of 20,000 files."""
     try:
-        return frozenset(os.listdir(folder))
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries)
     except OSError:
         return frozenset()
 

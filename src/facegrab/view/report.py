@@ -76,9 +76,22 @@ def write_report(
     return Written(target, len(pages), pages[0].extracts)
 
 
+def renew_report(folder: Path) -> None:
+    """Writes a folder's report anew, if it has one, after something in it was changed.
+
+    Raises:
+        MissingError, StoreError, OutputError, AccessError: see write_report.
+    """
+    target = folder / PAGE_NAME
+    with suppress(OutputError):
+        _check(target)
+        if target.exists():
+            write_report(folder)
+
+
 def render(content: Content) -> str:
     """A page."""
-    return _template().render(page=content, mark=Markup(MARK))
+    return str(_template().render(page=content, mark=Markup(MARK)))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from facegrab.store.findings import Appearance, SourceFound, State
+from facegrab.store.found import Appearance, SourceFound, State
 from facegrab.view.charts import ticks
 from facegrab.view.links import clock
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from facegrab.store.findings import SourceFound
+from facegrab.store.found import SourceFound
 from facegrab.summary import BLURRED, ENLARGED, NO_POSE, OTHER_PERSON
 from facegrab.view.links import spell
 from facegrab.view.timeline import Timeline
@@ -60,15 +60,12 @@ def dropped(sources: Sequence[SourceFound]) -> list[Dropped]:
     counts = Counter[str]()
     for each in sources:
         counts.update(each.dropped)
-    found = sum(each.found for each in sources) or 1
-    return [
-        Dropped(*_names(why), count, round(100 * count / found, 1), *_WHY.get(why, ("", "", ""))[1:])
-        for why, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    ]
-
-
-def _names(why: str) -> tuple[str]:
-    return (_WHY[why][0] if why in _WHY else why,)
+    percent = 100 / (sum(each.found for each in sources) or 1)
+    found = []
+    for why, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        name, reason, way_out = _WHY.get(why, (why, "", ""))
+        found.append(Dropped(name, count, round(percent * count, 1), reason, way_out))
+    return found
 
 
 def title(sources: Sequence[SourceFound], everybody: bool) -> str:
@@ -134,10 +131,11 @@ def _seen(sources: Sequence[SourceFound], found: int) -> str:
 
 
 def _on_screen(timelines: Sequence[Timeline]) -> list[str]:
-    seconds = Counter[str]()
+    seconds: dict[str, float] = {}
     for each in timelines:
-        if not each.source.pictures:
-            seconds.update(each.on_screen)  # type: ignore[arg-type]  # sums of seconds do as well
+        for person, value in each.on_screen.items():
+            if not each.source.pictures:
+                seconds[person] = seconds.get(person, 0.0) + value
     return [
         f"{_capital(who(person))} is on screen for about {spell(value)}."
         for person, value in sorted(seconds.items())
