@@ -1,200 +1,24 @@
-"""What the pages of a report say."""
+"""Fills the pages of a report."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-from markupsafe import Markup
 
 from facegrab.store.findings import Findings
 from facegrab.store.found import Appearance, FaceFound, SourceFound
 from facegrab.view import words
-from facegrab.view.coverage import HEADS, SCORE_BIN, Poses, poses, score_chart, sharpness_chart
-from facegrab.view.facts import Facts, facts
+from facegrab.view.coverage import HEADS, SCORE_BIN, poses, score_chart, sharpness_chart
+from facegrab.view.facts import facts
 from facegrab.view.links import clock, link
 from facegrab.view.pages import PER_PAGE, Block, Key, anchors, page_of, paged
-from facegrab.view.pictures import Pictures, Thumb, in_words
-from facegrab.view.timeline import ZOOMS, Lane, Span, Timeline, timeline
+from facegrab.view.parts import Bar, Content, Film, Overview, Row, Section, Shown, Stranger, Track
+from facegrab.view.pictures import Pictures, Thumb, in_words, place_of, score_of
+from facegrab.view.timeline import Lane, Span, Timeline, timeline
 from facegrab.view.told import Told
 
 MOST_STRANGERS = 24
 MOST_UNCERTAIN = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Film:
-    """A source as a page names it.
-
-    Attributes:
-        found: what became of its faces.
-        name: of the file or folder.
-        link: to it.
-        length: in words; '' where it is not known.
-    """
-
-    found: SourceFound
-    name: str
-    link: str
-    length: str
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """Extracts of one track.
-
-    Attributes:
-        anchor: by which other places link to it; '' where a track goes on.
-        head: when it is, how many extracts, which scores.
-        thumbs: of the extracts.
-    """
-
-    anchor: str
-    head: str
-    thumbs: Sequence[Thumb]
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Extracts of one person in one source.
-
-    Attributes:
-        person: who.
-        film: which.
-        count: of the extracts.
-        tracks: in the order of their times.
-    """
-
-    person: str
-    film: Film
-    count: int
-    tracks: Sequence[Track]
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A span of a lane on a page.
-
-    Attributes:
-        left: in percent.
-        width: in percent.
-        link: to the extracts, or to the time in the source.
-        label: when, and how many faces.
-    """
-
-    left: float
-    width: float
-    link: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A lane on a page.
-
-    Attributes:
-        name: who, and what became of the faces.
-        state: the same for the colours.
-        faces: in all.
-        bars: in the order of their times.
-    """
-
-    name: str
-    state: str
-    faces: int
-    bars: Sequence[Bar]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A timeline on a page.
-
-    Attributes:
-        film: whose.
-        times: which ticks there are.
-        rows: lanes.
-    """
-
-    film: Film
-    times: Timeline
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True, slots=True)
-class Stranger:
-    """One who was not accepted, and was near.
-
-    Attributes:
-        film: where.
-        moment: link to the time.
-        time: of the nearest face.
-        score: of that.
-        faces: of its track.
-    """
-
-    film: Film
-    moment: str
-    time: str
-    score: str
-    faces: int
-
-
-@dataclass(frozen=True, slots=True)
-class Overview:
-    """What only the first page says.
-
-    Attributes:
-        sentences: the result in words.
-        warnings: of the last run.
-        timelines: of the sources with faces.
-        films: all sources.
-        scores: chart of the distances, or None.
-        uncertain: extracts that should be looked at.
-        strangers: nearest to the person.
-        dropped: what was dropped and why.
-        sharpness: chart, or None.
-        poses: how heads are turned, or None.
-        facts: how the result came about.
-    """
-
-    sentences: Sequence[str]
-    warnings: Sequence[str]
-    timelines: Sequence[Shown]
-    films: Sequence[Film]
-    scores: Markup | None
-    uncertain: Sequence[Thumb]
-    strangers: Sequence[Stranger]
-    dropped: Sequence[words.Dropped]
-    sharpness: Markup | None
-    poses: Poses | None
-    facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A page.
-
-    Attributes:
-        path: where it goes.
-        title: of the report.
-        number: of the page, from 1.
-        links: of all pages.
-        extracts: faces with extracts, on all pages.
-        sections: extracts on this one.
-        overview: on the first one.
-        zooms: of the timelines.
-    """
-
-    path: Path
-    title: str
-    number: int
-    links: Sequence[str]
-    extracts: int
-    sections: Sequence[Section]
-    overview: Overview | None
-    zooms: Sequence[int] = ZOOMS
 
 
 def contents(
@@ -261,17 +85,17 @@ class _Maker:
         for each in findings.appearances():
             appearances[each.source].append(each)
         timelines = [timeline(each, appearances[each.row]) for each in self._sources]
-        uncertain = [each for each in self._extracts if each.by_track or each.state == "ask"]
-        said = words.sentences(self._sources, timelines, settings, self._told, len(uncertain))
+        uncertain = sum(each.by_track or each.state == "ask" for each in self._extracts)
+        compared = (each for each in self._extracts if score_of(each))
+        least_certain = sorted(compared, key=_least_certain)
+        said = words.sentences(self._sources, timelines, settings, self._told, uncertain)
         return Overview(
             sentences=said,
             warnings=[*self._told.failed, *self._told.warnings],
             timelines=[self._shown(each) for each in timelines if each.lanes],
             films=list(self._films.values()),
             scores=score_chart(findings.scores(SCORE_BIN), settings),
-            uncertain=[
-                self._thumb(each) for each in sorted(uncertain, key=_least_certain)[:MOST_UNCERTAIN]
-            ],
+            uncertain=[self._thumb(each) for each in least_certain[:MOST_UNCERTAIN]],
             strangers=[self._stranger(each) for each in findings.strangers(MOST_STRANGERS)],
             dropped=words.dropped(self._sources),
             sharpness=sharpness_chart(findings.sharpness(), settings),
@@ -289,7 +113,7 @@ class _Maker:
             first, last = clock(faces[0].seconds), clock(faces[-1].seconds)
             head.insert(0, first if first == last else f"{first} to {last}")
         scores = sorted(faces, key=_least_certain)
-        if faces[0].distance is not None or faces[0].probability is not None:
+        if score_of(faces[0]):
             best, worst = in_words(scores[-1]), in_words(scores[0]).split(" ", 1)[1]
             head.append(best if best.endswith(f" {worst}") else f"{best} to {worst}")
         if not block.begins:
@@ -347,7 +171,7 @@ def _page(target: Path, number: int) -> Path:
 def _film(found: SourceFound, here: Path) -> Film:
     path = Path(found.path)
     length = "" if found.pictures or found.seconds is None else clock(found.seconds)
-    return Film(found, path.name or found.path, link(path, here), length)
+    return Film(found, path.name or found.path, link(place_of(found), here), length)
 
 
 _LANES = {"kept": "", "ask": ", uncertain", "left": ", not written", "other": "other people"}

@@ -110,7 +110,7 @@ class Pictures:
     def time_in(self, source: int, seconds: float) -> str:
         """Reference to a time in a source."""
         found = self._sources[source]
-        return link(Path(found.path), self._target) + ("" if found.pictures else at(seconds))
+        return link(place_of(found), self._target) + ("" if found.pictures else at(seconds))
 
     def _existing(self, name: str) -> Path | None:
         """The file, if there is one and its name, which may come from anywhere, may be followed."""
@@ -120,6 +120,12 @@ class Pictures:
         if below not in self._there:
             self._there[below] = _names_in(self._folder / below)
         return self._folder / name if file in self._there[below] else None
+
+
+def place_of(source: SourceFound) -> Path:
+    """Where a source can be looked at; of an image pattern (``img_%04d.jpg``), its folder."""
+    path = Path(source.path)
+    return path.parent if source.pictures and "%" in path.name else path
 
 
 def score_of(face: FaceFound) -> str:
