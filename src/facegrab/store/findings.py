@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -136,18 +136,22 @@ class Findings:
             (OTHER_PERSON, most),
         )
 
-    def scores(self, width: float) -> dict[tuple[int, State], int]:
-        """How many faces are how far from the references.
+    def scores(
+        self, width: float, of: Literal["distance", "probability"] = "distance"
+    ) -> dict[tuple[int, State], int]:
+        """How many faces are how far from the references, or how probably the person.
 
         Args:
             width: of a bin; the first begins at 0.
+            of: what is counted.
 
         Returns:
             faces by number of the bin and what became of them.
         """
+        value = "o.distance" if of == "distance" else self._probability
         rows = self._db.fetch(
-            f"SELECT CAST(o.distance / ? AS INTEGER), {self._state} AS state, count(*){self._faces}"
-            " WHERE o.distance NOT NULL GROUP BY 1, state ORDER BY 1, state",
+            f"SELECT CAST({value} / ? AS INTEGER), {self._state} AS state, count(*){self._faces}"
+            f" WHERE {value} NOT NULL GROUP BY 1, state ORDER BY 1, state",
             (width,),
         )
         with self._reading():

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 400, 190
 """Of the drawing, in its own units: on a telephone about a pixel each."""
-LEFT, RIGHT, TOP, BOTTOM = 36, 10, 28, 22
+LEFT, RIGHT, TOP, BOTTOM = 36, 16, 28, 22
 LETTER = 6.2
 """Width of a letter of the labels, on average."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from facegrab.store.findings import Findings
 from facegrab.store.found import Appearance, FaceFound, SourceFound
 from facegrab.view import words
-from facegrab.view.coverage import HEADS, SCORE_BIN, poses, score_chart, sharpness_chart
+from facegrab.view.coverage import (
+    HEADS,
+    SCORE_BIN,
+    poses,
+    probability_chart,
+    score_chart,
+    sharpness_chart,
+)
 from facegrab.view.facts import facts
 from facegrab.view.links import clock, link
 from facegrab.view.pages import PER_PAGE, Block, Key, anchors, page_of, paged
@@ -57,7 +65,8 @@ class _Maker:
 
     def pages(self) -> list[Content]:
         everybody = self._findings.settings.get("references") == "*"
-        title = words.title(self._sources, everybody)
+        people = {each.person for each in self._extracts}
+        title = words.title(self._sources, people, everybody=everybody)
         return [
             Content(
                 path=self._paths[number],
@@ -95,7 +104,8 @@ class _Maker:
             timelines=[self._shown(each) for each in timelines if each.lanes],
             films=list(self._films.values()),
             scores=score_chart(findings.scores(SCORE_BIN), settings),
-            uncertain=[self._thumb(each) for each in least_certain[:MOST_UNCERTAIN]],
+            probabilities=probability_chart(findings.scores(SCORE_BIN, of="probability"), settings),
+            uncertain=[self._alone(each) for each in least_certain[:MOST_UNCERTAIN]],
             strangers=[self._stranger(each) for each in findings.strangers(MOST_STRANGERS)],
             dropped=words.dropped(self._sources),
             sharpness=sharpness_chart(findings.sharpness(), settings),
@@ -105,6 +115,13 @@ class _Maker:
 
     def _thumb(self, face: FaceFound) -> Thumb:
         return self._pictures.thumb(face, words.who(face.person))
+
+    def _alone(self, face: FaceFound) -> Thumb:
+        """One that does not stand among those of its person and source: it says so itself."""
+        several = self._films[face.source].name if len(self._films) > 1 else ""
+        thumb = self._thumb(face)
+        notes = ", ".join(each for each in (face.person, several, thumb.notes) if each)
+        return replace(thumb, notes=notes)
 
     def _track(self, block: Block) -> Track:
         faces = block.faces

@@ -21,6 +21,8 @@ SHARPNESS_BIN = 0.5
 EDGES_DEGREES = (-50.0, -20.0, 20.0, 50.0)
 """Between profile, half profile and front; up and down have the inner two."""
 TURNS = ("profile left", "half left", "front", "half right", "profile right")
+PROBABILITY_LIMITS: Mapping[str, str] = {}
+"""Settings that are probabilities which decide, and what their lines are called."""
 HEADS: Callable[[FloatArray], tuple[FloatArray, FloatArray]] | None = None
 """Yaw and pitch as ``poses`` takes them, of 68 points: float32 (N, 68, 2). None: not measured."""
 NODS = ("up", "level", "down")
@@ -61,15 +63,38 @@ def score_chart(
         if not settings.get("per_frame"):
             limit = rescue_limit(tolerance)
             limits.append(Line(limit, f"kept by tracks up to {limit:.3g}"))
+    return _chart("faces by distance", scores, limits)
+
+
+def probability_chart(
+    scores: Mapping[tuple[int, State], int], settings: Mapping[str, Any]
+) -> Markup | None:
+    """How probably the faces are the person; None where that was not asked.
+
+    Args:
+        scores: faces by bin of SCORE_BIN and what became of them.
+        settings: of the folder.
+    """
+    if not scores:
+        return None
+    limits = [
+        Line(float(settings[name]), f"{label} {settings[name]:g}")
+        for name, label in PROBABILITY_LIMITS.items()
+        if isinstance(settings.get(name), (int, float))
+    ]
+    return _chart("faces by probability", scores, limits)
+
+
+def _chart(name: str, scores: Mapping[tuple[int, State], int], limits: Sequence[Line]) -> Markup:
     numbers = [number for number, _ in scores]
     first = min(numbers)
     last = max(*numbers, *(int(each.value / SCORE_BIN) + 1 for each in limits), first + 1)
     bins = {
-        name: [scores.get((number, state), 0) for number in range(first, last + 1)]
-        for state, name in _KINDS.items()
+        kind: [scores.get((number, state), 0) for number in range(first, last + 1)]
+        for state, kind in _KINDS.items()
         if any(state == each for _, each in scores)
     }
-    return draw(Histogram("faces by distance", first * SCORE_BIN, SCORE_BIN, bins, limits))
+    return draw(Histogram(name, first * SCORE_BIN, SCORE_BIN, bins, limits))
 
 
 def sharpness_chart(sharpness: Sequence[float], settings: Mapping[str, Any]) -> Markup | None:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from facegrab.store.found import FaceFound
 
 PER_PAGE = 2000
-"""Extracts on a page: one of them opens in a tenth of the time of 20,000, see docs/design.md."""
+"""Extracts on a page. In headless Chromium on two cores one of them is there after .7 s, one of
+20,000 after 1.8 s."""
 
 Key = tuple[str, int, int]
 """Person, source and track."""

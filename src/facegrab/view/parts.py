@@ -143,6 +143,7 @@ class Overview:
         timelines: of the sources with faces.
         films: all sources.
         scores: chart of the distances, or None.
+        probabilities: chart of the probabilities, or None.
         uncertain: extracts that should be looked at.
         strangers: nearest to the person.
         dropped: what was dropped and why.
@@ -156,6 +157,7 @@ class Overview:
     timelines: Sequence[Shown]
     films: Sequence[Film]
     scores: Markup | None
+    probabilities: Markup | None
     uncertain: Sequence[Thumb]
     strangers: Sequence[Stranger]
     dropped: Sequence[words.Dropped]

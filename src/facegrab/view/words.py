@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,21 @@ def dropped(sources: Sequence[SourceFound]) -> list[Dropped]:
     return found
 
 
-def title(sources: Sequence[SourceFound], everybody: bool) -> str:
-    """What the report is about."""
+def title(sources: Sequence[SourceFound], people: Collection[str], *, everybody: bool) -> str:
+    """What the report is about.
+
+    Args:
+        sources: all.
+        people: who has extracts.
+        everybody: every face was asked for.
+    """
     written = sum(each.written for each in sources)
-    whose = "everybody" if everybody else "the person asked for"
+    if everybody:
+        whose = "everybody"
+    elif len(people) > 1:
+        whose = number(len(people), "person", "people")
+    else:
+        whose = "".join(people) or "the person asked for"
     return f"{number(written, 'face')} of {whose}, in {_films(sources)}"
 
 
