@@ -81,6 +81,21 @@ class TestWords:
         change(folder / "facegrab.db", TOLD + f"INSERT INTO told VALUES ('summary', '{value}')")
         assert "It was not noted." in written(folder).text
 
+    def test_videos_without_the_person_do_not_stand_in_the_way(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "out", films=["/a.mp4", "/b.mp4", "/c.mp4"])
+        change(
+            folder / "facegrab.db",
+            "DELETE FROM extract WHERE source > 1;"
+            "UPDATE outcome SET dropped = 'other person' WHERE source > 1",
+        )
+        page = written(folder)
+        assert "Only other people are seen in 2 of the sources" in page.text
+        assert "open" not in page.all("details")[0]
+        regions = [each.get("aria-label", "") for _, each in page.elements]
+        assert [each for each in regions if each.startswith("Timeline of")] == [
+            f"Timeline of {name}.mp4" for name in "abc"
+        ]
+
     def test_nobody_found(self, tmp_path: Path) -> None:
         folder = write_folder(tmp_path / "out", 0)
         text = written(folder).text

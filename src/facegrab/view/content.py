@@ -101,7 +101,10 @@ class _Maker:
         return Overview(
             sentences=said,
             warnings=[*self._told.failed, *self._told.warnings],
-            timelines=[self._shown(each) for each in timelines if each.lanes],
+            timelines=[self._shown(each) for each in timelines if _has_person(each)],
+            others=[
+                self._shown(each) for each in timelines if each.lanes and not _has_person(each)
+            ],
             films=list(self._films.values()),
             scores=score_chart(findings.scores(SCORE_BIN), settings),
             probabilities=probability_chart(findings.scores(SCORE_BIN, of="probability"), settings),
@@ -173,6 +176,11 @@ class _Maker:
             in_words(face),
             face.faces,
         )
+
+
+def _has_person(times: Timeline) -> bool:
+    """Whether anybody who was asked for is seen."""
+    return any(lane.state != "other" for lane in times.lanes)
 
 
 def _least_certain(face: FaceFound) -> tuple[float, float, int, int]:

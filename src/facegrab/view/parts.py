@@ -140,7 +140,8 @@ class Overview:
     Attributes:
         sentences: the result in words.
         warnings: of the last run.
-        timelines: of the sources with faces.
+        timelines: of the sources in which the person is seen.
+        others: of those in which only other people are.
         films: all sources.
         scores: chart of the distances, or None.
         probabilities: chart of the probabilities, or None.
@@ -155,6 +156,7 @@ class Overview:
     sentences: Sequence[str]
     warnings: Sequence[str]
     timelines: Sequence[Shown]
+    others: Sequence[Shown]
     films: Sequence[Film]
     scores: Markup | None
     probabilities: Markup | None
