@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,8 +32,8 @@ MOST_UNCERTAIN = 24
 
 def contents(
     findings: Findings, folder: Path, target: Path, told: Told, *, embed: bool
-) -> list[Content]:
-    """The pages of a report.
+) -> Iterator[Content]:
+    """The pages of a report, one at a time: all would be large.
 
     Args:
         findings: of the folder.
@@ -63,12 +64,12 @@ class _Maker:
         self._paths = [_page(target, number) for number in range(len(self._pages))]
         self._links = [link(here / each.name, here) for each in self._paths]
 
-    def pages(self) -> list[Content]:
+    def pages(self) -> Iterator[Content]:
         everybody = self._findings.settings.get("references") == "*"
         people = {each.person for each in self._extracts}
         title = words.title(self._sources, people, everybody=everybody)
-        return [
-            Content(
+        for number, groups in enumerate(self._pages):
+            yield Content(
                 path=self._paths[number],
                 title=title,
                 number=number + 1,
@@ -85,8 +86,6 @@ class _Maker:
                 ],
                 overview=None if number else self._overview(),
             )
-            for number, groups in enumerate(self._pages)
-        ]
 
     def _overview(self) -> Overview:
         findings, settings = self._findings, self._findings.settings

@@ -70,13 +70,14 @@ def write_report(
         if summary is not None:
             findings.tell(told.NAME, told.to_json(summary))
         kept = findings.told(told.NAME) if summary is None else told.to_json(summary)
-        pages = contents(findings, folder, target, told.of_json(kept), embed=embed)
-    for each in pages:
-        _check(each.path)
-        with atomic(each.path) as part:
-            part.write_text(render(each), encoding="utf-8", newline="\n")
-    _remove_after(target, len(pages))
-    return Written(target, len(pages), pages[0].extracts)
+        written = Written(target, 0, 0)
+        for content in contents(findings, folder, target, told.of_json(kept), embed=embed):
+            _check(content.path)
+            with atomic(content.path) as part:
+                part.write_text(render(content), encoding="utf-8", newline="\n")
+            written = Written(target, content.number, content.extracts)
+    _remove_after(target, written.pages)
+    return written
 
 
 def renew_report(folder: Path) -> None:
@@ -86,10 +87,12 @@ def renew_report(folder: Path) -> None:
         MissingError, StoreError, OutputError, AccessError: see write_report.
     """
     target = folder / PAGE_NAME
-    with suppress(OutputError):
+    try:
         _check(target)
-        if target.exists():
-            write_report(folder)
+    except OutputError:  # somebody else's
+        return
+    if target.exists():
+        write_report(folder)
 
 
 def render(content: Content) -> str:
