@@ -46,7 +46,7 @@ def blocks(language: str) -> list[str]:
 
 
 COMMANDS = [block for block in blocks("sh") if not block.startswith(NOT_RUN)]
-RUNS = [block for block in COMMANDS if "-o " in block]
+RUNS = [block for block in COMMANDS if "-o " in block and "facegrab report" not in block]
 FIRST_COMMAND = RUNS[0]
 EXAMPLES = blocks("python")
 
@@ -166,6 +166,15 @@ def test_an_extract_says_where_it_is_from(block: str, painted: Path, painted_com
     shell(FIRST_COMMAND, painted, painted_command)
     said = shell(block, painted, painted_command)
     assert said.count("The Wicker Man.mp4") >= len(pictures(painted / outputs(FIRST_COMMAND)[0]))
+
+
+@needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab report" in block])
+def test_reports_are_made_as_written(block: str, painted: Path, painted_command: Path) -> None:
+    shell(FIRST_COMMAND, painted, painted_command)
+    shell(block, painted, painted_command)
+    assert (painted / outputs(FIRST_COMMAND)[0] / "index.html").is_file()
+    assert "data:image/jpeg" in (painted / outputs(block)[0]).read_text(encoding="utf-8")
 
 
 @needs_bash

@@ -220,11 +220,15 @@ OURS = [
     ".clip_0h00m01.000s_f25_0.jpg.4711.part",
     ".holiday_f0_1_0.png.1.part",
     "arcface-112/.clip_0h00m01.000s_f25_12.jpg.4711.part",
+    ".index.html.4711.part",
+    ".index-12.html.4711.part",
 ]
 NOT_OURS = [
     ".part",
     ".film.mkv.part",
     ".film.mkv.4711.part",
+    ".index.html.part",
+    ".my-index.html.4711.part",
     ".picture.jpg.part",
     ".picture.jpg.4711.part",
     "clip_0h00m01.000s_f25_0.jpg.4711.part",

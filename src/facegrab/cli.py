@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facegrab.errors import FaceGrabError, SettingError
+from facegrab.errors import FaceGrabError, MissingError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
 from facegrab.settings import ProcessSettings, RecognitionSettings
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": "facegrab.eval_command",
     "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "report": "facegrab.report_command",
     "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",
 }
@@ -116,6 +117,7 @@ def _run(
             summary = grab.process(
                 inputs, options.output, index=options.index, watcher=screen, early=early
             )
+        _report(summary, options.output)
         return _end(screen, summary, options.output)
 
 
@@ -124,6 +126,18 @@ def _indexed(index: str) -> list[str]:
     from facegrab.indexing import sources_in
 
     return sources_in(Path(index))
+
+
+def _report(summary: Summary, output: str) -> None:
+    """Writes the report; if it cannot be written the run is as good without."""
+    from facegrab.view.report import write_report
+
+    try:
+        write_report(Path(output), summary=summary)
+    except MissingError:  # stopped before there was anything to tell
+        return
+    except FaceGrabError as error:
+        summary.warnings.append(f"no report: {error}")
 
 
 def _end(screen: Screen, summary: Summary, output: str) -> int:

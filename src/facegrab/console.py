@@ -213,7 +213,7 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
     if summary.licences:
         lines.append(f"weights: {'; '.join(summary.licences)}")
     if summary.faces_written:
-        lines.append(f"look at {output}; facegrab.csv there lists every face")
+        lines.append(f"look at {output}: index.html shows it, facegrab.csv lists every face")
     elif summary.faces_found == 0:
         lines.append("no faces: a smaller --min_face finds smaller ones, at the cost of time")
     elif summary.dropped[ENLARGED]:

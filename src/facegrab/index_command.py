@@ -77,6 +77,7 @@ def _forget(options: argparse.Namespace) -> None:
         raise SettingError("name what to forget: sources, or --all_but REFERENCE")
     for path in forget_sources(options.index, options.source):
         _say(f"forgotten: {path}")
+    _renew_report(options.index)
 
 
 def _forget_others(options: argparse.Namespace) -> None:
@@ -97,6 +98,15 @@ def _forget_others(options: argparse.Namespace) -> None:
     ]
     removed = forget_others(options.index, galleries, choice.tolerance)
     _say(f"forgotten: {_number(removed, 'face')} of other people")
+    _renew_report(options.index)
+
+
+def _renew_report(index: Path) -> None:
+    """The report beside an index, which else would tell what is forgotten."""
+    from facegrab.indexing import index_file
+    from facegrab.view.report import renew_report
+
+    renew_report(index_file(index).parent)
 
 
 def _vacuum(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from facegrab.errors import FaceGrabError
 from facegrab.options import FAILED, OK, Parser
-from facegrab.store.files import as_text
+from facegrab.store.files import as_text, printable
 from facegrab.store.origin import Origin, load_origin
 
 _NEARLY_ONE = 0.005
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.json:
             print(json.dumps({"file": as_text(path), **origin.to_json()}))
         else:
-            _say(("\n" if number else "") + "\n".join([_printable(as_text(path)), *_block(origin)]))
+            _say(("\n" if number else "") + "\n".join([printable(as_text(path)), *_block(origin)]))
     return result
 
 
@@ -77,7 +77,7 @@ def _block(origin: Origin) -> list[str]:
         ("sharpness", _number(origin.sharpness, "not measured")),
         ("models", f"detector {origin.detector}, recogniser {origin.recogniser}"),
     ]
-    return [f"  {name:<10}{_printable(value)}" for name, value in lines]
+    return [f"  {name:<10}{printable(value)}" for name, value in lines]
 
 
 def _clock(seconds: float) -> str:
@@ -96,13 +96,6 @@ def _scale(scale: float) -> str:
 
 def _number(value: float, otherwise: str) -> str:
     return otherwise if np.isnan(value) else f"{value:.4g}"
-
-
-def _printable(text: str) -> str:
-    """Backslashes for what is no character to see: a file may say anything to a terminal."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
 
 
 def _say(text: str) -> None:

@@ -33,8 +33,10 @@ _PARAMETERS = {
     ".png": [],
 }
 
-_LEFT = re.compile(rf"\.(.+_\d+\.(jpg|png)|facegrab\.csv)\.\d+{re.escape(PART)}", re.DOTALL)
-"""Temporary names of extracts and of the table, see naming.py and part_of."""
+_LEFT = re.compile(
+    rf"\.(.+_\d+\.(jpg|png)|facegrab\.csv|index(-\d+)?\.html)\.\d+{re.escape(PART)}", re.DOTALL
+)
+"""Temporary names of extracts, of the table and of the report, see naming.py and part_of."""
 
 
 class Album:

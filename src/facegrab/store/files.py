@@ -22,6 +22,7 @@ PART = ".part"
 """What a file is called after that is not whole yet."""
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_JOINERS = "\u200c\u200d"
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
 
@@ -93,6 +94,22 @@ def make_folder(path: Path) -> None:
 def as_text(path: Path) -> str:
     r"""The path; bytes in it that are no UTF-8, which no table or terminal takes, as ``\udcxx``."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def printable(text: str) -> str:
+    """The text with backslashes for what is no character to see: names may tell others anything.
+
+    That goes for line breaks, terminals' commands and marks that turn the direction of writing. Two
+    joiners stay, without which some scripts cannot be written.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable() or each in _JOINERS
+        else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
 
 
 def safe_name(text: str, longest_bytes: int = LONGEST_NAME_BYTES) -> str:

@@ -1,0 +1,67 @@
+"""``facegrab report``: the page about what a run wrote, made anew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from facegrab.errors import FaceGrabError
+from facegrab.options import FAILED, INTERRUPTED, OK, Parser
+from facegrab.store.files import printable
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the report.
+
+    Args:
+        arguments: those after ``report``.
+
+    Returns:
+        0, 1 on an error, 130 on Ctrl-C.
+    """
+    try:
+        options = _parser().parse_args(list(arguments))
+        _write(options)
+    except FaceGrabError as error:
+        print(f"facegrab: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("facegrab: stopped", file=sys.stderr)
+        return INTERRUPTED
+    return OK
+
+
+def _write(options: argparse.Namespace) -> None:
+    from facegrab.view.report import write_report
+
+    written = write_report(options.folder, options.output, embed=options.embed)
+    extracts = f"{written.extracts} extract" + ("" if written.extracts == 1 else "s")
+    pages = f" on {written.pages} pages" if written.pages > 1 else ""
+    line = f"{printable(str(written.path))}: {extracts}{pages}"
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="facegrab report",
+        description="Writes the page about what a run found, as the run itself does at its end: "
+        "who is on screen when, all extracts, what was dropped and why, how it was computed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="that a run wrote")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the page (default index.html in the folder)",
+    )
+    parser.add_argument(
+        "--embed",
+        action="store_true",
+        help="one page with small copies of all extracts in it, to be passed on",
+    )
+    return parser
