@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "types": set(),
     "summary": set(),
+    "memory": set(),
     "settings": {"errors"},
     "media": GROUND,
     "models": GROUND,
@@ -31,9 +32,9 @@ MAY_IMPORT = {
     "choice": GROUND | {"models", "vision"},
     "question": GROUND | {"choice", "extract", "media", "people", "store"},
     "request": GROUND | {"choice", "people", "store", "vision"},
-    "survey": GROUND | {"media", "people", "question", "scan", "store"},
+    "survey": GROUND | {"media", "memory", "people", "question", "scan", "store"},
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
-    "answering": GROUND | {"extract", "media", "question", "scan", "store"},
+    "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "crew": GROUND
     | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
     "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     | {"evaluate", "options", "models", "roc", "store", "verification", "vision"},
     "console": {"summary"},
     "options": GROUND | {"__init__"},
-    "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "view"},
+    "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "people", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
     "index_command": GROUND | {"choice", "indexing", "options", "people", "store", "view"},
     "doctor": GROUND

@@ -10,6 +10,7 @@ import numpy as np
 
 from facegrab.extract import Planned, make
 from facegrab.media.spans import SpansReader
+from facegrab.people.judge import Verdicts
 from facegrab.question import Place, Question
 from facegrab.scan import prefetched
 from facegrab.store.answers import Extract, Rows
@@ -39,7 +40,7 @@ class Answering:
     def answer(
         self,
         place: Place,
-        blocks: Iterable[Faces],
+        blocks: Callable[[], Iterable[Faces]],
         seen: Seen,
         step: Callable[[int, int, int], None],
     ) -> None:
@@ -50,7 +51,8 @@ class Answering:
 
         Args:
             place: the source.
-            blocks: its faces, in order, some whole tracks at a time.
+            blocks: its faces, in order, some whole tracks at a time; they are gone through twice,
+                because all of them say who each is.
             seen: the look that saw them.
             step: is told frames gone past, and faces and faces written so far.
 
@@ -59,9 +61,12 @@ class Answering:
                 be read or is not the one that was seen.
             OutputError, AccessError: something cannot be written.
         """
+        judge = self._question.judge()
+        for faces in blocks():
+            judge.see(faces)
         found = written = 0
-        for faces in blocks:
-            rows, missing = self._settle(place, faces)
+        for faces, verdicts in zip(blocks(), judge.verdicts(), strict=True):
+            rows, missing = self._settle(place, faces, verdicts)
             found += len(faces)
             written += rows.dropped.count(None) - _face_count(missing)
             for part in self._batches(place, faces, seen, missing):
@@ -71,14 +76,15 @@ class Answering:
                 del part
         self._output.finish(place.row)
 
-    def _settle(self, place: Place, faces: Faces) -> tuple[Rows, list[Planned]]:
+    def _settle(self, place: Place, faces: Faces, verdicts: Verdicts) -> tuple[Rows, list[Planned]]:
         """Says who some faces are; the extracts that are still to be made."""
-        rows, planned = self._question.answer(place, faces)
+        rows, planned = self._question.answer(place, faces, verdicts)
         have = self._output.extracts_of(place.row, int(faces.frame[0]), int(faces.frame[-1]))
         wanted = {(*rows.key(each.entry.row), each.entry.alignment): each for each in planned}
-        gone = [file for key, file in have.items() if key not in wanted]
+        there = {key for key, file in have.items() if key in wanted and wanted[key].file == file}
+        gone = [file for key, file in have.items() if key not in there]
         self._output.commit(_without_extracts(rows), gone=gone)
-        return rows, [each for key, each in wanted.items() if key not in have]
+        return rows, [each for key, each in wanted.items() if key not in there]
 
     def _batches(
         self, place: Place, faces: Faces, seen: Seen, missing: Sequence[Planned]
@@ -108,7 +114,7 @@ class Answering:
         for frame, planned in part:
             for each, image in make(planned, frame.image):
                 origin = self._question.origin(place, rows.faces, rows.distance, each)
-                self._output.write(each.entry.file, image, origin)
+                self._output.write(each.given, image, origin)
                 entries.append(each.entry)
         self._output.commit(_of_extracts(rows, entries))
 
@@ -133,8 +139,8 @@ def _of_extracts(rows: Rows, extracts: Sequence[Extract]) -> Rows:
         rows.references_within[own],
         rows.by_track[own],
         [rows.dropped[row] for row in own],
-        [
-            Extract(place[each.row], each.alignment, each.file, each.size_px, each.native_scale)
-            for each in extracts
-        ],
+        [replace(each, row=place[each.row]) for each in extracts],
+        [rows.person[row] for row in own],
+        rows.likely[own],
+        [rows.verdict[row] for row in own],
     )

@@ -48,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = run_parser().parse_args(normalised(arguments))
         if not options.input and not options.index:
             raise SettingError("-i is missing: where to look (facegrab --help shows the options)")
+        if bool(options.reference) == bool(options.people):
+            which = "either -r or --people" if options.people else "-r is missing"
+            raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
         recognition = RecognitionSettings(
             tolerance=options.tolerance, jitter=options.jitter, per_frame=options.per_frame
         )
@@ -99,6 +102,7 @@ def _run(
     from facegrab.early import Early
     from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
+    from facegrab.people.who import named, people_in
 
     with Screen() as screen:
         # First, because a mistyped path should not cost the loading of the networks.
@@ -107,11 +111,13 @@ def _run(
         screen.expect(len(sources), {source.path for source in sources if source.images})
         index = Path(options.index or Path(options.output, "facegrab.db"))
         with Early(sources[0], process, index) as early:
-            grab = FaceGrab(options.reference, recognition, process)
-            screen.say_references(grab.reference_count)
+            people = people_in(options.people) if options.people else named(options.reference)
+            grab = FaceGrab(people, recognition, process, others=options.others or ())
+            screen.say_references(grab.reference_count, grab.people)
             screen.say(grab.models)
             if options.display_stats:
-                screen.say(str(grab.stats()))
+                for name in grab.people or ("",):
+                    screen.say(f"{name}:\n{grab.stats(name)}" if name else str(grab.stats()))
             if options.save_references:
                 screen.say(f"references saved to {grab.save(options.save_references)}")
             summary = grab.process(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -90,12 +91,15 @@ class Screen:
         """
         self._several, self._pictures, self._asking = sources > 1, pictures, asking
 
-    def say_references(self, count: int) -> None:
-        """What is looked for."""
+    def say_references(self, count: int, people: Sequence[str] = ("",)) -> None:
+        """Who is looked for: how many references in all, and the people's names."""
         if count == 0:
             self.say("looking for every face")
+        elif len(people) == 1:
+            who = people[0] or "one person"
+            self.say(f"looking for {who}, {_number(count, 'reference')}")
         else:
-            self.say(f"looking for one person, {_number(count, 'reference')}")
+            self.say(f"looking for {', '.join(people)}: {_number(count, 'reference')}")
 
     def begin(self, plan: Plan) -> None:
         """Says what will be done with a source."""
@@ -203,6 +207,7 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
         _frames_line(summary),
         f"{_number(summary.faces_found, 'face')} found: {summary.faces_written} written{dropped}",
     ]
+    lines += _people_lines(summary)
     if summary.faces_by_track:
         lines.append(
             f"{_number(summary.faces_by_track, 'face')} of the person by their tracks alone: "
@@ -232,6 +237,44 @@ def summary_lines(summary: Summary, output: str) -> list[str]:
             "references help, or a higher --tolerance"
         )
     return lines
+
+
+def _people_lines(summary: Summary) -> list[str]:
+    """Whose the faces are, and how sure that is."""
+    lines = []
+    if len(summary.written_of) > 1 or "" not in summary.written_of:
+        each = [f"{name} {count}" for name, count in sorted(summary.written_of.items())]
+        lines += [f"of them: {', '.join(each)}"] if each else []
+    if summary.unsure["ask"]:
+        lines.append(
+            f"{_number(summary.unsure['ask'], 'more face')} in doubt, in the folder uncertain"
+        )
+    if summary.unsure["ambiguous"]:
+        count = _number(summary.unsure["ambiguous"], "more face")
+        lines.append(f"{count} of people who look too much alike, in the folder ambiguous")
+    wrong, missed = summary.probably_wrong, summary.probably_missed
+    if summary.faces_matched and not math.isnan(wrong + missed):
+        lines.append(
+            f"probably {_about(wrong)} of those written somebody else's, and {_about(missed)} of "
+            "the others missed"
+        )
+    stranger = summary.stranger
+    if stranger:
+        lines.append(
+            f"closest stranger: distance {stranger.distance:.2f} at {_time(stranger.pts_seconds)} "
+            f"in {stranger.source.name} ({_number(stranger.faces, 'face')})"
+        )
+    return lines
+
+
+def _about(count: float) -> str:
+    return "none" if count < 0.5 else str(round(count))
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:04.1f}"
 
 
 def _number(count: int, thing: str) -> str:

@@ -20,7 +20,7 @@ from facegrab.harvest import cut
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
 from facegrab.models.compute import usable_cores
-from facegrab.people.gallery import Gallery
+from facegrab.people.judge import Asked
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings, RecognitionSettings
@@ -38,14 +38,14 @@ class Orders:
     Attributes:
         process: how sources are read; with as many threads as one of the processes may use.
         recognition: how faces are compared.
-        gallery: the references; None where nothing is cut out.
+        asked: who is asked for; None where nothing is cut out.
         folder: where what is cut out is put; None likewise.
         eyes: networks to use in place of those of the settings.
     """
 
     process: ProcessSettings
     recognition: RecognitionSettings
-    gallery: Gallery | None = None
+    asked: Asked | None = None
     folder: Path | None = None
     eyes: Eyes | None = None
 
@@ -215,8 +215,8 @@ class _Worker:
         choice = choice_of(orders.recognition, orders.process, orders.eyes)
         self._look = Opener(choice, orders.process, orders.eyes)()
         self._question, self._album = None, None
-        if orders.gallery is not None and orders.folder is not None:
-            self._question = Question(orders.gallery, choice, orders.process)
+        if orders.asked is not None and orders.folder is not None:
+            self._question = Question(orders.asked, choice, orders.process)
             self._album = Album(orders.folder)
 
     def see(self, task: Task) -> Part:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facegrab.store.answers import Extract
 from facegrab.summary import ENLARGED, NO_POSE
@@ -25,6 +25,24 @@ class Planned:
     entry: Extract
     matrix: Matrix
     alignment: Alignment
+
+    @property
+    def file(self) -> str:
+        """Path of the image below the folder."""
+        return self.entry.file
+
+    @property
+    def given(self) -> str:
+        """The name that the image is handed over by."""
+        return self.entry.given or self.entry.file
+
+
+def placed(planned: Planned, folder: str) -> Planned:
+    """The same extract in a folder, ending in ``/``; "" leaves it where it is."""
+    if not folder:
+        return planned
+    entry = planned.entry
+    return replace(planned, entry=replace(entry, file=folder + entry.file, given=entry.file))
 
 
 class Extractor:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from facegrab.choice import Opener, PathName, choice_of, listed
 from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
-from facegrab.people.gallery import GalleryStats
-from facegrab.people.references import collect, load
+from facegrab.people.gallery import Gallery, GalleryStats
+from facegrab.people.judge import Asked, Person
+from facegrab.people.references import load
+from facegrab.people.who import collect_others, collect_people
 from facegrab.question import Question
 from facegrab.request import result_settings
 from facegrab.run import Run
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
 from facegrab.vision.look import Eyes
@@ -25,49 +28,64 @@ ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
 """In 40 frames of a concert YuNet finds 71 faces of 64 px and more where MTCNN finds 56."""
 
 
+References: TypeAlias = PathName | Sequence[PathName]
+
+
 class FaceGrab:
-    """Finds one person's faces in videos and pictures and writes aligned images of them.
+    """Finds people's faces in videos and pictures and writes aligned images of them.
 
     Args:
         reference: an image, a folder of images, an ``.npz`` saved earlier, several of these (all
-            of one person), or ``"*"`` for every face.
+            of one person), or ``"*"`` for every face; of several people, the same by their names,
+            each of whom gets a folder.
         recognition: how faces are compared.
         process: how sources are read and what is written.
+        others: pictures of people it is not: a face that is nearer to one of them is refused. Of a
+            folder that holds sub-folders only, each of these is a person.
         eyes: the networks; by default those of the settings, loaded when first needed.
 
     Raises:
         MissingError, AccessError: a reference names nothing or may not be read.
-        GalleryError: no usable face in any reference.
-        SettingError: an unknown alignment, or what the models cannot do.
+        GalleryError: no usable face in any reference, two people with the same one, or others that
+            show a person asked for.
+        SettingError: an unknown alignment, what the models cannot do, or a name that no folder can
+            have.
         WeightsError, DeviceError: the networks cannot be loaded, or their licence is not what was
             asked for.
     """
 
     def __init__(
         self,
-        reference: PathName | Sequence[PathName],
+        reference: References | Mapping[str, References],
         recognition: RecognitionSettings | None = None,
         process: ProcessSettings | None = None,
         *,
+        others: References = (),
         eyes: Eyes | None = None,
     ) -> None:
         self._recognition = recognition or RecognitionSettings()
         self._process = process or ProcessSettings()
-        self._choice = choice_of(self._recognition, self._process, eyes)
+        choice = self._choice = choice_of(self._recognition, self._process, eyes)
         self._eyes = eyes
-        self._look = Opener(self._choice, self._process, eyes)
-        self._gallery = collect(
-            listed(reference),
-            self._recognition.jitter,
-            self._look,
-            self._choice.recogniser,
-            self._choice.tolerance,
+        look = self._look = Opener(choice, self._process, eyes)
+        references = reference if isinstance(reference, Mapping) else {"": reference}
+        how = (self._recognition.jitter, look, choice.recogniser, choice.tolerance)
+        self._people = collect_people(
+            {name: listed(paths) for name, paths in references.items()}, *how
         )
+        self._others = collect_others(listed(others), self._people, *how)
+        if self._others and not self._people:
+            raise SettingError("* stands for every face: leave out those whom it is not")
 
     @property
     def reference_count(self) -> int:
         """References loaded; 0 means that every face is wanted."""
-        return len(self._gallery)
+        return sum(len(each.gallery) for each in self._people)
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Names of the people asked for; one without a name is ""."""
+        return tuple(each.name for each in self._people)
 
     @property
     def models(self) -> str:
@@ -76,34 +94,65 @@ class FaceGrab:
         words = f"detector {choice.detector.name}, recogniser {choice.recogniser.name}"
         return words + ADVICE if choice.detector.name == "mtcnn" else words
 
-    def stats(self) -> GalleryStats:
-        """How well the references agree; ``print`` it."""
-        return self._gallery.stats()
+    def stats(self, name: str = "") -> GalleryStats:
+        """How well a person's references agree; ``print`` it.
 
-    def save(self, path: PathName) -> Path:
-        """Writes the references as an ``.npz`` (the suffix is added if it is missing).
+        Args:
+            name: of the person, where several are asked for.
+
+        Raises:
+            SettingError: nobody of that name is asked for.
+        """
+        return self._gallery(name).stats()
+
+    def save(self, path: PathName, name: str = "") -> Path:
+        """Writes a person's references as an ``.npz`` (the suffix is added if it is missing).
+
+        Args:
+            path: of the file.
+            name: of the person, where several are asked for.
 
         Returns:
             the path written.
 
         Raises:
+            SettingError: nobody of that name is asked for.
             OutputError, AccessError: it cannot be written.
         """
         target = Path(path)
         if target.suffix.lower() != ".npz":
             target = target.with_name(f"{target.name}.npz")
-        self._gallery.save(target)
+        self._gallery(name).save(target)
         return target
 
     def load(self, path: PathName) -> None:
-        """Takes the references of an ``.npz`` instead of those loaded.
+        """Takes the references of an ``.npz``, of one person, instead of those loaded.
 
         Raises:
             GalleryError, MissingError, AccessError: it is no reference file, or another
                 recogniser's whose pictures are gone.
         """
-        self._gallery = load(
-            Path(path), self._recognition.jitter, self._look, self._choice.recogniser
+        gallery = load(Path(path), self._recognition.jitter, self._look, self._choice.recogniser)
+        self._people = (Person("", gallery),)
+
+    def _gallery(self, name: str) -> Gallery:
+        for each in self._people:
+            if each.name == name:
+                return each.gallery
+        if not self._people:
+            return Gallery.empty(self._choice.recogniser)
+        names = ", ".join(each.name for each in self._people)
+        raise SettingError(f"which person: {names}?")
+
+    @property
+    def _asked(self) -> Asked:
+        return Asked(
+            self._people,
+            self._others,
+            self._choice.tolerance,
+            self._choice.recogniser.metric,
+            by_tolerance=self._recognition.tolerance != AUTO,
+            per_frame=self._recognition.per_frame,
         )
 
     def process(
@@ -115,7 +164,7 @@ class FaceGrab:
         watcher: Watcher | None = None,
         early: Early | None = None,
     ) -> Summary:
-        """Writes the person's faces out of videos and pictures into a folder.
+        """Writes the people's faces out of videos and pictures into a folder.
 
         Args:
             source: a video, an image, an image pattern, a folder, a glob, or several of these.
@@ -136,7 +185,7 @@ class FaceGrab:
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
         sources = find_sources(listed(source))
-        settings = result_settings(self._choice, self._gallery, self._process)
+        settings = result_settings(self._choice, self._asked, self._process)
         library = None if index is None else Path(index)
         if library is not None and self._process.forget_others:
             raise SettingError(
@@ -147,13 +196,13 @@ class FaceGrab:
             sources = _without_extracts(sources, folder)
             run = Run(
                 self._look,
-                Question(self._gallery, self._choice, self._process),
+                Question(self._asked, self._choice, self._process),
                 self._choice,
                 self._process,
                 folder,
                 watcher or Nobody(),
                 early,
-                Orders(self._process, self._recognition, self._gallery, folder.folder, self._eyes),
+                Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
             )
             return run.over(sources)
 

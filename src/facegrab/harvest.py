@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from facegrab.extract import make
@@ -69,6 +70,11 @@ class Harvest(Gather):
         return self._entered.row if self._entered else None
 
     @property
+    def path(self) -> Path:
+        """Of the source."""
+        return self._source.path
+
+    @property
     def place(self) -> Place | None:
         """The source as the answers speak of it; None as long as there was no frame."""
         return self._entered
@@ -103,13 +109,13 @@ class Harvest(Gather):
     def commit(self, segment: SegmentRow, faces: Faces) -> None:
         """Decides about a segment's tracks, keeps the extracts wanted, and drops the others."""
         start = time.perf_counter()
-        rows, _ = self._question.answer(self._place, faces)
-        there = [each for each in rows.extracts if self._output.has(each.file)]
+        rows, _ = self._question.answer(self._place, faces, self._question.judged(faces))
+        there = [each for each in rows.extracts if self._output.has(each.given or each.file)]
         self._output.commit(
             replace(rows, extracts=there), more=partial(self._enter, segment, faces)
         )
         self.frames_looked_at += segment.frames_looked_at
-        self._written += rows.dropped.count(None)
+        self._written += len({each.row for each in there})
         self._hoped = 0
         self.seconds += time.perf_counter() - start
 

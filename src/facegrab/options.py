@@ -61,10 +61,23 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         "--reference",
         nargs="+",
         action="extend",
-        required=True,
-        metavar="PATH",
+        metavar="[NAME=]PATH",
         help="who: an image, a folder of images, an .npz saved earlier, or '*' (quoted) for every "
-        "face; several are all of one person",
+        "face; several are all of one person, or of as many as have a NAME= before them",
+    )
+    group.add_argument(
+        "--people",
+        metavar="FOLDER",
+        help="who, of several people: a folder with a sub-folder of pictures for each, called by "
+        "the name; each gets a folder of the output",
+    )
+    group.add_argument(
+        "--not",
+        dest="others",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="pictures of people it is not: a face nearer to one of them is refused",
     )
     group.add_argument(
         "-i",
@@ -105,8 +118,9 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=default.tolerance,
         metavar=_span_or_auto(settings.TOLERANCE),
-        help="distance that still counts as the same person; lower is stricter (default auto: the "
-        "recogniser's own, at which one stranger in 1000 is accepted)",
+        help="distance that still counts as the same person, and nothing else then decides; lower "
+        "is stricter (default auto: how probable it is, by the distance, the people beside and "
+        "the rest of the video; what is in doubt goes to the folder uncertain)",
     )
     group.add_argument(
         "-j",

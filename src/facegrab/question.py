@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.choice import Choice
-from facegrab.extract import Extractor, Planned
+from facegrab.extract import Extractor, Planned, placed
 from facegrab.media.source import Source
-from facegrab.people.decide import decide, rescue_limit
-from facegrab.people.gallery import Gallery
+from facegrab.people.decide import people_distances, rescue_limit
+from facegrab.people.judge import AMBIGUOUS, ASK, DROP, Asked, Judge, Verdicts, names_of
 from facegrab.settings import ProcessSettings
 from facegrab.store.answers import Rows
 from facegrab.store.files import as_text
@@ -51,53 +51,70 @@ class Place:
         return self.naming.of_video(float(faces.pts_seconds[row]), frame, number)
 
 
+UNCERTAIN = "uncertain"
+"""Folder of extracts that somebody should look at, in that of the person."""
+
+
 class Question:
     """Decides about faces and plans their extracts; the same for faces just seen and for old ones.
 
     Args:
-        gallery: the references; an empty one asks for everybody.
+        asked: who is asked for.
         choice: models, tolerance and alignments.
         settings: what is written.
     """
 
-    def __init__(self, gallery: Gallery, choice: Choice, settings: ProcessSettings) -> None:
-        self._gallery = gallery
+    def __init__(self, asked: Asked, choice: Choice, settings: ProcessSettings) -> None:
+        self._asked = asked
         self._choice = choice
         self._blur_threshold = settings.blur_threshold
         self._extractor = Extractor(choice.alignments, upsample=settings.upsample)
 
-    def answer(self, place: Place, faces: Faces) -> tuple[Rows, list[Planned]]:
-        """Who the faces are, and the extracts to be had of them.
+    def judge(self) -> Judge:
+        """Says who the faces of a source are, when it has seen them all."""
+        return Judge(self._asked)
+
+    def judged(self, faces: Faces) -> Verdicts:
+        """Who some faces are, for all that they show by themselves."""
+        judge = self.judge()
+        judge.see(faces)
+        (verdicts,) = judge.verdicts()
+        return verdicts
+
+    def answer(self, place: Place, faces: Faces, verdicts: Verdicts) -> tuple[Rows, list[Planned]]:
+        """What becomes of faces, and the extracts to be had of them.
 
         Args:
             place: the faces' source.
-            faces: of whole tracks, in the order of frames and numbers.
+            faces: in the order of frames and numbers.
+            verdicts: on them.
         """
-        decisions = decide(
-            faces.embedding,
-            self._gallery,
-            self._choice.tolerance,
-            track=faces.track,
-            frame=faces.frame,
-            per_frame=self._choice.per_frame,
-        )
+        wanted = verdicts.verdict != DROP
         sharp = faces.sharpness >= self._blur_threshold
         dropped = [
             None if ok and clear else BLURRED if ok else OTHER_PERSON
-            for ok, clear in zip(decisions.matched.tolist(), sharp.tolist(), strict=True)
+            for ok, clear in zip(wanted.tolist(), sharp.tolist(), strict=True)
         ]
-        wanted = np.flatnonzero(decisions.matched & sharp).tolist()
-        planned, none = self._extractor.plan(faces, wanted, partial(place.name, faces))
+        chosen = np.flatnonzero(wanted & sharp).tolist()
+        planned, none = self._extractor.plan(faces, chosen, partial(place.name, faces))
         for row, why in none.items():
             dropped[row] = why
+        names = names_of(self._asked.people, verdicts.person)
+        said = verdicts.verdict.tolist()
+        planned = [
+            placed(each, _folder(names[each.entry.row], said[each.entry.row])) for each in planned
+        ]
         rows = Rows(
             place.row,
             faces,
-            decisions.distance,
-            decisions.references_within,
-            decisions.by_track,
+            verdicts.distance,
+            verdicts.references_within,
+            verdicts.by_track,
             dropped,
             [each.entry for each in planned],
+            names,
+            verdicts.probability,
+            said,
         )
         return rows, planned
 
@@ -114,15 +131,20 @@ class Question:
             those that will probably be wanted, those that will only if their tracks are the
             person's, and where each is from.
         """
-        alone = decide(faces.embedding, self._gallery, self._choice.tolerance, per_frame=True)
-        near = alone.matched
-        if not self._choice.per_frame and len(self._gallery):
-            near = near | (alone.distance <= rescue_limit(self._choice.tolerance))
+        asked = self._asked
+        distance = np.full(len(faces), np.nan, np.float32)
+        near = likely = np.ones(len(faces), np.bool_)
+        if asked.people:
+            apart = people_distances(faces.embedding, [each.gallery for each in asked.people])
+            distance = apart.min(axis=1)
+            near = likely = distance <= asked.tolerance
+            if not (asked.per_frame and asked.by_tolerance):
+                near = distance <= rescue_limit(asked.tolerance)
         rows = np.flatnonzero(near & (faces.sharpness >= self._blur_threshold)).tolist()
         planned, _ = self._extractor.plan(faces, rows, partial(place.name, faces))
-        likely = [each for each in planned if alone.matched[each.entry.row]]
-        unlikely = [each for each in planned if not alone.matched[each.entry.row]]
-        return likely, unlikely, partial(self.origin, place, faces, alone.distance)
+        first = [each for each in planned if likely[each.entry.row]]
+        others = [each for each in planned if not likely[each.entry.row]]
+        return first, others, partial(self.origin, place, faces, distance)
 
     def origin(
         self, place: Place, faces: Faces, distance: NDArray[np.float32], planned: Planned
@@ -148,3 +170,11 @@ class Question:
             distance=float(distance[row]),
             sharpness=float(faces.sharpness[row]),
         )
+
+
+def _folder(person: str, verdict: str) -> str:
+    """Where extracts go: ``""``, ``uncertain/``, both below ``person/``, or ``ambiguous/``."""
+    if verdict == AMBIGUOUS:
+        return f"{AMBIGUOUS}/"
+    parts = [person, UNCERTAIN if verdict == ASK else ""]
+    return "".join(f"{part}/" for part in parts if part)

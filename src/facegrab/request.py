@@ -7,13 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from facegrab.choice import Choice
-from facegrab.people.gallery import Gallery
+from facegrab.people.judge import Asked
 from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings
 from facegrab.store.index import Request
 from facegrab.vision.feed import UPSAMPLE, USEFUL_SHARE
 
 METHOD = 4
-"""Counted up when the same settings find, place or judge faces otherwise than before."""
+"""Counted up when the same settings find or place faces otherwise than before."""
+JUDGEMENT = 1
+"""Counted up when the same settings judge faces otherwise than before."""
 _ONLY_SPEED = ("batch_size", "device", "threads", "jobs")
 
 
@@ -43,11 +45,14 @@ def _smallest_px(choice: Choice, process: ProcessSettings) -> float:
     return float(round(USEFUL_SHARE * process.extract_size))
 
 
-def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) -> dict[str, Any]:
+def result_settings(choice: Choice, asked: Asked, process: ProcessSettings) -> dict[str, Any]:
     """What the content of an output folder depends on."""
+    people = {each.name: each.gallery.digest for each in asked.people}
     settings: dict[str, Any] = {
-        "references": gallery.digest if len(gallery) else "*",
+        "references": people.get("", people) if people else "*",
+        "not": sorted(each.digest for each in asked.others),
         "tolerance": choice.tolerance,
+        "by_tolerance": asked.by_tolerance,
         "per_frame": choice.per_frame,
     }
     settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
@@ -59,4 +64,4 @@ def result_settings(choice: Choice, gallery: Gallery, process: ProcessSettings) 
         settings[name] = (
             settings[name] if isinstance(settings[name], str) else float(settings[name])
         )
-    return settings | {"method": METHOD}
+    return settings | {"method": METHOD, "judgement": JUDGEMENT}

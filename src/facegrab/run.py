@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from facegrab.answering import Answering
 from facegrab.choice import Choice
@@ -15,7 +17,7 @@ from facegrab.request import request_of
 from facegrab.settings import ProcessSettings
 from facegrab.store.naming import Naming
 from facegrab.store.output import Output
-from facegrab.summary import OTHER_PERSON, Watcher
+from facegrab.summary import OTHER_PERSON, Stranger, Watcher
 from facegrab.survey import Gather
 from facegrab.vision.look import Look
 from facegrab.visit import Visit, plan_of_known
@@ -62,7 +64,7 @@ class Run(Walk):
 
     def _interrupted(self, gather: Gather) -> None:
         if isinstance(gather, Harvest) and gather.row is not None:
-            self._count(gather.row)
+            self._count(gather.row, gather.path)
 
     def _answer(self, visit: Visit) -> None:
         """Answers the question for a source that was seen to its end."""
@@ -80,25 +82,35 @@ class Run(Walk):
                 self._count_known(seen)
             if not entered.complete:
                 sift = seen.request.narrows(self._asked)
-                blocks = self._output.index.blocks(seen.row, sift)
+                blocks = partial(self._output.index.blocks, seen.row, sift)
                 self._answering.answer(place, blocks, seen, self._watcher.step)
             if known:
                 tally = self._output.tally(entered.row)
-                self._watcher.step(seen.frames_read, tally.found, tally.written)
+                written = sum(tally.written.values())
+                self._watcher.step(seen.frames_read, tally.found, written)
         finally:
-            self._count(entered.row)
+            self._count(entered.row, source.path)
             self._summary.add_seconds("extract", time.perf_counter() - start)
             if known:
                 self._watcher.end()
         if self._settings.forget_others:
             self._output.forget_others(entered.row, seen.row, OTHER_PERSON)
 
-    def _count(self, row: int) -> None:
+    def _count(self, row: int, source: Path) -> None:
         """Adds what became of a source's faces to the summary."""
         summary, tally = self._summary, self._output.tally(row)
         summary.faces_found += tally.found
         summary.faces_matched += tally.found - tally.dropped.get(OTHER_PERSON, 0)
         summary.faces_by_track += tally.by_track
-        summary.faces_written += tally.written
+        summary.faces_written += sum(tally.written.values())
+        summary.written_of.update(tally.written)
+        summary.unsure.update(tally.unsure)
         summary.extracts_enlarged += tally.enlarged
         summary.dropped.update(tally.dropped)
+        summary.probably_wrong += tally.wrong
+        summary.probably_missed += tally.missed
+        nearest = summary.stranger
+        if tally.stranger and (nearest is None or tally.stranger.distance < nearest.distance):
+            summary.stranger = Stranger(
+                tally.stranger.distance, source, tally.stranger.pts_seconds, tally.stranger.faces
+            )

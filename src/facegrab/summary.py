@@ -44,6 +44,23 @@ class Plan:
     known: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """The face of somebody else that is nearest to a person asked for.
+
+    Attributes:
+        distance: from the references.
+        source: path of the video or picture folder.
+        pts_seconds: when.
+        faces: of the same track.
+    """
+
+    distance: float
+    source: Path
+    pts_seconds: float
+    faces: int
+
+
 @dataclass(slots=True)
 class Summary:
     """What was done.
@@ -58,6 +75,13 @@ class Summary:
         faces_matched: faces of the person asked for.
         faces_by_track: of these, those that count only because their tracks do.
         faces_written: faces of which at least one extract was written.
+        written_of: the same by the person's name, "" where one person is asked for.
+        unsure: faces of which an extract was written apart, for somebody to look at: "ask" where
+            it is uncertain whether it is a person asked for, "ambiguous" where it is which.
+        probably_wrong: of the faces written so many are probably somebody else's; NaN where the
+            tolerance decided.
+        probably_missed: of all others so many are probably of a person asked for; likewise.
+        stranger: the nearest face of somebody else.
         extracts_enlarged: extracts written in which the face is larger than in its source.
         dropped: faces that were not written, by reason.
         seconds: time spent, by stage, and in "all"; stages overlap.
@@ -77,6 +101,11 @@ class Summary:
     faces_matched: int = 0
     faces_by_track: int = 0
     faces_written: int = 0
+    written_of: Counter[str] = field(default_factory=Counter)
+    unsure: Counter[str] = field(default_factory=Counter)
+    probably_wrong: float = 0.0
+    probably_missed: float = 0.0
+    stranger: Stranger | None = None
     extracts_enlarged: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -23,6 +23,9 @@ MOST_WAITING_BYTES = 32 * 2**20
 MOST_HELD_BYTES = 32 * 2**20
 """The same of images that are not to be encoded yet."""
 
+DEEPEST = 4
+"""Parts of a name: ``person/uncertain/alignment/file``."""
+
 _PARAMETERS = {
     ".jpg": [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -137,12 +140,17 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def keep(self, names: Iterable[str]) -> None:
+    def keep(self, names: Iterable[str], places: Mapping[str, str] | None = None) -> None:
         """Puts images that were handed over in place, on disk to stay; others wait on.
+
+        Args:
+            names: that they were handed over by.
+            places: the names that some get instead.
 
         Raises:
             OutputError, AccessError: one could not be written.
         """
+        places = places or {}
         kept = sorted(names)
         for name in kept:
             if name in self._held:
@@ -151,10 +159,13 @@ class Album:
         for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
             each.result()
         for name in kept:
-            with writing(self._folder / name):
-                self._handed_over[name].replace(self._folder / name)
+            place = self._folder / places.get(name, name)
+            if place.parent != self._folder:
+                make_folder(place.parent)
+            with writing(place):
+                self._handed_over[name].replace(place)
             del self._handed_over[name]
-        self._folders_last(kept)
+        self._folders_last([places.get(name, name) for name in kept])
 
     def leave(self, names: Iterable[str]) -> dict[str, Path]:
         """Leaves images that were handed over to another process's album, which adopts them.
@@ -216,9 +227,10 @@ class Album:
 
     def _folders_last(self, names: Sequence[str]) -> None:
         """Waits until the names of images, or that they are gone, are on the disk."""
-        folders = {(self._folder / name).parent for name in names}
-        if folders:  # those below may be new
-            folders.add(self._folder)
+        folders = set[Path]()
+        for name in names:  # all above may be new
+            folders.update((self._folder / name).parents)
+        folders = {each for each in folders if each.is_relative_to(self._folder)}
         for folder in sorted(folders):
             _folder_last(folder)
 
@@ -260,8 +272,8 @@ def _folder_last(folder: Path) -> None:
 
 
 def leads_inside(name: str) -> bool:
-    """Whether a name from an index is ``file`` or ``folder/file``, and so lies in the album."""
+    """Whether a name from an index is a file's below some folders, and so lies in the album."""
     parts = name.split("/")
-    return len(parts) <= 2 and all(
+    return len(parts) <= DEEPEST and all(
         part not in ("", ".", "..") and Path(part).name == part for part in parts
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +18,26 @@ from facegrab.errors import StoreError
 from facegrab.store.database import OWN, Database
 from facegrab.store.files import as_text, atomic
 from facegrab.store.index import Request
+from facegrab.summary import OTHER_PERSON
 from facegrab.types import Faces, FloatArray, IntArray
 
 CSV_COLUMNS = (
     "source", "frame", "pts_seconds", "x0", "y0", "x1", "y1", "score", "distance",
     "references_within", "sharpness", "size_px", "shot", "track", "by_track", "native_scale",
-    "file", "dropped",
+    "file", "dropped", "person", "probability", "verdict",
 )  # fmt: skip
 
+KEPT, DROPPED = "keep", "drop"
+"""Of the verdicts on a face those that are as old as the index."""
 _LAST = 2**62
 """No frame has a greater number."""
 
 Key: TypeAlias = tuple[int, int]
 """Frame and number of a face in its source."""
+
+
+_SAID = "distance, references_within, by_track, dropped, person, probability, verdict"
+_NEWLY_SAID = ", ".join(f"excluded.{name.strip()}" for name in _SAID.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class Extract:
         file: path below the output folder, with ``/``.
         size_px: side of the image.
         native_scale: pixels of the extract per pixel of the source: above 1 it is enlarged.
+        given: the name by which the image was handed over; "" for that of the file.
     """
 
     row: int
@@ -48,6 +58,7 @@ class Extract:
     file: str
     size_px: int
     native_scale: float
+    given: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +73,9 @@ class Rows:
         by_track: bool (N,), belongs to the person only because its track does.
         dropped: (N,), why there is no image, or None.
         extracts: the images, of any number of alignments.
+        person: (N,), the name of whose it is, or most probably is; by default "".
+        probability: float32 (N,), that it is that person's; by default NaN, not known.
+        verdict: (N,), what follows; by default KEPT, unless somebody else is why there is no image.
     """
 
     source: int
@@ -71,11 +85,33 @@ class Rows:
     by_track: NDArray[np.bool_]
     dropped: Sequence[str | None]
     extracts: Sequence[Extract]
+    person: Sequence[str] = ()
+    probability: FloatArray | None = None
+    verdict: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        columns = (self.distance, self.references_within, self.by_track, self.dropped)
+        others = [DROPPED if why == OTHER_PERSON else KEPT for why in self.dropped]
+        count = len(self.dropped)
+        for name, default in (
+            ("person", [""] * count),
+            ("probability", np.full(count, np.nan, np.float32)),
+            ("verdict", others),
+        ):
+            given = getattr(self, name)
+            if given is None or not len(given):
+                object.__setattr__(self, name, default)
+        columns = (
+            self.distance, self.references_within, self.by_track, self.dropped, self.person,
+            self.likely, self.verdict,
+        )  # fmt: skip
         if {len(column) for column in columns} != {len(self.faces)}:
             raise ValueError(f"columns of {[len(column) for column in columns]} rows")
+
+    @property
+    def likely(self) -> FloatArray:
+        """float32 (N,): probability."""
+        assert self.probability is not None
+        return self.probability
 
     def key(self, row: int) -> Key:
         """Frame and number of a face."""
@@ -100,25 +136,48 @@ class Entered:
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """The nearest face of somebody else.
+
+    Attributes:
+        distance: from the references.
+        pts_seconds: when.
+        faces: of the same track.
+    """
+
+    distance: float
+    pts_seconds: float
+    faces: int
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What became of a source's faces, in numbers.
 
     Attributes:
-        written: faces of which there is an extract.
+        written: faces of a person of which there is an extract, by the person's name.
+        unsure: faces that somebody should look at, of which there is one too, by the verdict.
         dropped: the others, by the reason for that.
         by_track: that belong to the person only because their tracks do.
         enlarged: extracts in which the face is larger than in its source.
+        wrong: of what is written so much is probably somebody else's; NaN if that is not known.
+        missed: of all else so much is probably a person's; likewise.
+        stranger: the nearest face of somebody else, if there is any.
     """
 
-    written: int
+    written: dict[str, int]
+    unsure: dict[str, int]
     dropped: dict[str, int]
     by_track: int
     enlarged: int
+    wrong: float
+    missed: float
+    stranger: Stranger | None
 
     @property
     def found(self) -> int:
         """Faces in all."""
-        return self.written + sum(self.dropped.values())
+        return sum(sum(each.values()) for each in (self.written, self.unsure, self.dropped))
 
 
 class Answers:
@@ -182,17 +241,20 @@ class Answers:
     def put(self, rows: Rows) -> None:
         """Enters what became of faces, in place of what was said of them; in a transaction."""
         self._db.executemany(
-            "INSERT INTO outcome VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " distance = excluded.distance, references_within = excluded.references_within,"
-            " by_track = excluded.by_track, dropped = excluded.dropped",
+            f"INSERT INTO outcome (source, frame, number, {_SAID}) VALUES"
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            f" ({_SAID}) = ({_NEWLY_SAID})",
             zip(
                 [rows.source] * len(rows.faces),
                 rows.faces.frame.tolist(),
                 rows.faces.number.tolist(),
-                [None if np.isnan(each) else float(each) for each in rows.distance],
+                _or_none(rows.distance),
                 rows.references_within.tolist(),
                 rows.by_track.astype(int).tolist(),
                 rows.dropped,
+                rows.person,
+                _or_none(rows.likely),
+                rows.verdict,
                 strict=True,
             ),
         )
@@ -240,20 +302,54 @@ class Answers:
     def tally(self, source: int) -> Tally:
         """What became of a source's faces, in numbers."""
         counts = self._db.fetch(
-            "SELECT dropped, count(*), total(by_track) FROM outcome WHERE source = ?"
-            " GROUP BY dropped",
+            "SELECT dropped, verdict, person, count(*), total(by_track), sum(1 - probability),"
+            " sum(probability) FROM outcome WHERE source = ? GROUP BY dropped, verdict, person",
             (source,),
         )
         enlarged = self._db.fetch(
             "SELECT count(*) FROM extract WHERE source = ? AND native_scale > 1", (source,)
         )
-        by_reason = {why: int(count) for why, count, _ in counts}
+        written, unsure, dropped = Counter[str](), Counter[str](), Counter[str]()
+        wrong = missed = 0.0
+        for why, verdict, person, count, _, not_theirs, theirs in counts:
+            if why is not None:
+                dropped[why] += count
+            elif verdict == KEPT:
+                written[person] += count
+            else:
+                unsure[verdict] += count
+            if verdict == KEPT:
+                wrong += (math.nan if not_theirs is None else not_theirs) if why is None else 0
+            else:
+                missed += math.nan if theirs is None else theirs
         return Tally(
-            by_reason.pop(None, 0),
-            by_reason,
-            int(sum(by_track for _, _, by_track in counts)),
+            dict(written),
+            dict(unsure),
+            dict(dropped),
+            int(sum(row[4] for row in counts)),
             int(enlarged[0][0]),
+            wrong,
+            missed,
+            self._stranger(source),
         )
+
+    def _stranger(self, source: int) -> Stranger | None:
+        """The nearest face of somebody else."""
+        # Of a query with one min() SQLite takes the other columns from the row that has it.
+        rows = self._db.fetch(
+            "SELECT min(o.distance), f.pts_seconds, f.track, s.scan FROM outcome o"
+            f" JOIN source s ON s.id = o.source JOIN {self._schema}.face f"
+            " ON f.scan = s.scan AND f.frame = o.frame AND f.number = o.number"
+            " WHERE o.source = ? AND o.verdict = ?",
+            (source, DROPPED),
+        )
+        distance, seconds, track, scan = rows[0]
+        if distance is None:
+            return None
+        ((faces,),) = self._db.fetch(
+            f"SELECT count(*) FROM {self._schema}.face WHERE scan = ? AND track = ?", (scan, track)
+        )
+        return Stranger(float(distance), float(seconds), int(faces))
 
     def finish(self, source: int) -> None:
         """Notes that a source's question is answered; call it in a transaction."""
@@ -345,6 +441,10 @@ class Answers:
         return candidate
 
 
+def _or_none(values: FloatArray) -> list[float | None]:
+    return [None if np.isnan(each) else float(each) for each in values]
+
+
 def write_table(database: Database, path: Path, schema: str = OWN) -> None:
     """The faces of a folder as a table for people, without embeddings, replaced in one step.
 
@@ -371,7 +471,8 @@ def _table_rows(database: Database, schema: str) -> Iterator[tuple[Any, ...]]:
     yield from database.execute(
         "SELECT coalesce(f.picture, s.path), f.frame, round(pts_seconds, 6), x0, y0, x1, y1,"
         " round(score, 4), round(distance, 4), references_within, round(sharpness, 1),"
-        " f.size_px, shot, track, by_track, round(e.native_scale, 3), e.file, dropped"
+        " f.size_px, shot, track, by_track, round(e.native_scale, 3), e.file, dropped, person,"
+        " round(probability, 4), verdict"
         f" FROM source s JOIN {schema}.face f ON f.scan = s.scan"
         " JOIN outcome o ON o.source = s.id AND o.frame = f.frame AND o.number = f.number"
         " LEFT JOIN (SELECT source, frame, number, file, native_scale, min(rowid)"

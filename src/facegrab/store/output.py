@@ -189,7 +189,10 @@ class Output:
         try:
             if files:
                 answers.announce(files)
-            album.keep(files)
+            album.keep(
+                [each.given or each.file for each in rows.extracts],
+                {each.given: each.file for each in rows.extracts if each.given},
+            )
             album.drop()
             with database.transaction():
                 answers.remove_files(gone)

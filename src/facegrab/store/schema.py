@@ -178,6 +178,15 @@ ALTER TABLE outcome4 RENAME TO outcome;
 ALTER TABLE extract4 RENAME TO extract;
 CREATE TABLE coming (file TEXT PRIMARY KEY) WITHOUT ROWID;
 """,
+    # Whose a face is ("" where one person is asked for), how probably, and what follows: keep, ask,
+    # ambiguous or drop. And what the last run had to tell.
+    """
+ALTER TABLE outcome ADD COLUMN person TEXT NOT NULL DEFAULT '';
+ALTER TABLE outcome ADD COLUMN probability REAL;
+ALTER TABLE outcome ADD COLUMN verdict TEXT NOT NULL DEFAULT 'keep';
+UPDATE outcome SET verdict = 'drop' WHERE dropped = 'other person';
+CREATE TABLE told (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+""",
 )
 SCHEMA_VERSION = len(_STEPS)
 

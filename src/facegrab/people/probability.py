@@ -1,0 +1,198 @@
+"""How probable it is that a piece of a track shows the person asked for.
+
+Two steps. Alone, a piece has its distance from the references and its length. Beside the others of
+its video it has more: how near it is to the pieces that are surely the person's, in the same light
+and with the same camera, and how near to people who stand in the same frame as these and so are
+others. That second step tells look-alikes apart.
+
+The figures were fitted by logistic regression, people and strangers weighted alike (``python -m
+bench.fit``), to pieces of tiled and joined clips with truth (bench: company, crowd, tour; 15
+people, 1 or 3 references, dlib's recogniser and MobileFaceNet) and, for the first step, to LFW
+10x10 and Azure's families, each picture compared with one or three others of everybody.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facegrab.models.specs import Metric
+from facegrab.people.gallery import distances
+from facegrab.people.together import Bools, Together
+from facegrab.types import FloatArray, IntArray
+
+Floats = NDArray[np.float64]
+
+PRIOR = 0.1
+"""Share of the tracks that are the person's before anything is known of them. With it, on the clips
+and on LFW, of what is said to be so and so probable about as much is so."""
+ALONE = (20.08, -20.02, -0.55)
+"""Of the first step: constant, by ``near``, by the logarithm of the length."""
+BESIDE = (13.36, -3.09, -8.75, 2.62, -1.78)
+"""Of the second: constant, by ``near`` to the references, by ``near`` to the person's other pieces,
+by how much nearer these are than the nearest stranger, by the logarithm of the length."""
+LONGEST = 8
+"""Faces from which on a longer piece says no more."""
+SURE = 0.4
+"""Logit from which on a piece is taken as the person's to compare others with: 60 %."""
+STRANGE = -3.1
+"""Logit up to which a piece in a sure one's frame is taken as another person: 4 %."""
+ALIKE = 0.55
+"""``near`` of a piece to sure ones, or to the references, to be one of them. Of two pieces of one
+person half are within .43; of two look-alikes of the clips the nearest are .48 to .75 apart."""
+BY_ITSELF = 0.5
+"""``near`` to the references at which a piece is taken as the person's whatever the others are."""
+NOTHING_NEAR = 1.2
+"""``near`` of the nearest stranger where there is none, or none nearer."""
+CLEAREST = 0.6
+"""More than this, the difference between the person and a stranger says no more."""
+CANDIDATE = 1.3
+"""``near`` beyond which the others of the video are not asked."""
+MOST_SURE, MOST_STRANGERS = 300, 1000
+"""Pieces compared with, at most: the surest, and the strangers who are most alike."""
+_NEAREST = 3
+_BLOCK = 1 << 11
+_ROUNDS = 2
+
+
+def near(distance: FloatArray, tolerance: float, metric: Metric) -> FloatArray:
+    """Distances in tolerances, so that the figures hold for every recogniser.
+
+    Half the square of the Euclidean distance of two embeddings of length 1 is the cosine distance:
+    its root is what compares.
+    """
+    share = distance / np.float32(tolerance)
+    return np.asarray(np.sqrt(share) if metric == "cosine" else share, np.float32)
+
+
+def logit(share: Floats | float) -> Floats:
+    """The logarithm of the odds."""
+    kept = np.clip(share, 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(kept / (1 - kept)), np.float64)
+
+
+def sigmoid(value: Floats) -> Floats:
+    """The share of a logit."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(value, -30, 30))), np.float64)
+
+
+def alone(distance: FloatArray, length: IntArray) -> Floats:
+    """How probable it is by the references only: float64 (P,).
+
+    Args:
+        distance: float32 (P,), ``near`` to the references.
+        length: int64 (P,), faces.
+    """
+    constant, by_distance, by_length = ALONE
+    long = np.log(np.minimum(length, LONGEST))
+    return sigmoid(constant + by_distance * distance + by_length * long + logit(PRIOR))
+
+
+class Neighbours:
+    """The pieces of a video, to compare with each other.
+
+    Args:
+        mean: float32 (P, D), the mean embedding of each.
+        length: int64 (P,), its faces.
+        together: which share a frame.
+        tolerance: the recogniser's.
+        metric: likewise.
+    """
+
+    def __init__(
+        self,
+        mean: FloatArray,
+        length: IntArray,
+        together: Together,
+        tolerance: float,
+        metric: Metric,
+    ) -> None:
+        self._mean = mean
+        self._length = length
+        self._together = together
+        self._tolerance = tolerance
+        self._metric: Metric = metric
+
+    def probabilities(self, distance: FloatArray) -> Floats:
+        """How probable it is that each piece is a person's: float64 (P,).
+
+        What a sure piece says of another one counts as much as that one is sure itself.
+
+        Args:
+            distance: float32 (P,), ``near`` to the person's references.
+        """
+        first = share = alone(distance, self._length)
+        candidates = np.flatnonzero(distance <= CANDIDATE)
+        for _ in range(_ROUNDS):
+            sure = self._sure(share, distance)
+            if not len(sure):
+                break
+            seeded = np.zeros(len(share), np.bool_)
+            seeded[sure] = True
+            strangers = self._strangers(seeded, share, distance)
+            share = first.copy()
+            for start in range(0, len(candidates), _BLOCK):
+                rows = candidates[start : start + _BLOCK]
+                share[rows] = self._beside(rows, sure, strangers, first, distance)
+            share[sure] = np.maximum(share[sure], first[sure])
+        return share
+
+    def _near(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        apart = distances(self._mean[rows], self._mean[columns], self._metric)
+        return near(apart, self._tolerance, self._metric)
+
+    def _sure(self, share: Floats, distance: FloatArray) -> IntArray:
+        """Pieces that are surely the person's, and alike: int64 (S,), the surest first."""
+        order = np.argsort(-share, kind="stable")[:MOST_SURE]
+        order = order[logit(share[order]) >= SURE]
+        apart = self._near(order, order)
+        sure: list[int] = []
+        for each in range(len(order)):
+            nearest = np.sort(apart[each, sure])[:_NEAREST]
+            if not sure or nearest.mean() <= ALIKE or distance[order[each]] <= BY_ITSELF:
+                sure.append(each)
+        return np.asarray(order[sure], np.int64)
+
+    def _strangers(self, sure: Bools, share: Floats, distance: FloatArray) -> IntArray:
+        """Pieces that stand beside sure ones and are others: int64 (T,)."""
+        beside = self._together.touched(sure) & ~sure & (logit(share) < STRANGE)
+        strangers = np.flatnonzero(beside)
+        order = np.argsort(distance[strangers], kind="stable")[:MOST_STRANGERS]
+        return np.asarray(strangers[order], np.int64)
+
+    def _beside(
+        self,
+        rows: IntArray,
+        sure: IntArray,
+        strangers: IntArray,
+        first: Floats,
+        distance: FloatArray,
+    ) -> Floats:
+        """How probable some pieces are, given the sure ones and the strangers."""
+        apart = self._near(rows, sure)
+        apart[rows[:, None] == sure] = np.inf  # nobody is a witness of himself
+        order = np.argsort(apart, axis=1, kind="stable")[:, :_NEAREST]
+        taken = np.take_along_axis(apart, order, axis=1)
+        known = np.isfinite(taken)
+        count = known.sum(axis=1)
+        person = np.where(known, taken, 0).sum(axis=1) / np.maximum(count, 1)
+        witness = np.where(known, first[sure][order], 0).max(axis=1)
+        stranger = self._nearest_stranger(rows, strangers)
+        own = distance[rows]
+        clear = np.clip(stranger - np.minimum(person, own), -CLEAREST, CLEAREST)
+        constant, by_references, by_person, by_clear, by_length = BESIDE
+        value = constant + by_references * own + by_person * person + by_clear * clear
+        value += by_length * np.log(np.minimum(self._length[rows], LONGEST)) + logit(PRIOR)
+        share = sigmoid(value)
+        share = witness * share + (1 - witness) * np.minimum(first[rows], share)
+        return np.where(count > 0, share, first[rows])
+
+    def _nearest_stranger(self, rows: IntArray, strangers: IntArray) -> Floats:
+        """``near`` to the nearest stranger that does not stand in the same frame: float64 (R,)."""
+        nearest = np.full(len(rows), NOTHING_NEAR)
+        if len(strangers):
+            apart = self._near(rows, strangers)
+            table = self._together.table(rows, strangers, len(self._length))
+            apart[table | (rows[:, None] == strangers)] = np.inf
+            nearest = np.minimum(nearest, apart.min(axis=1))
+        return nearest
