@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ OPTIONS = {
     "--per_frame": None,
     "--forget_others": None,
     "--jobs": None,
+    "--people": None,
+    "--not": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [
@@ -71,10 +73,19 @@ class Spy:
     calls: list[dict[str, Any]]
 
     def __init__(
-        self, reference: list[str], recognition: RecognitionSettings, process: ProcessSettings
+        self,
+        reference: dict[str, list[str]],
+        recognition: RecognitionSettings,
+        process: ProcessSettings,
+        *,
+        others: Sequence[str],
     ) -> None:
-        self.calls.append({"reference": reference, "recognition": recognition, "process": process})
+        who = reference.get("", reference)
+        self.calls.append({"reference": who, "recognition": recognition, "process": process})
+        if others:
+            self.calls[-1]["others"] = others
         self.reference_count = 1
+        self.people = tuple(reference)
         self.models = "detector painted"
 
     def process(
@@ -89,7 +100,7 @@ class Spy:
         self.calls[-1]["save"] = path
         return Path(path)
 
-    def stats(self) -> str:
+    def stats(self, name: str = "") -> str:
         self.calls[-1]["stats"] = True
         return "2 references agree"
 
@@ -345,7 +356,7 @@ class TestRun:
         out = capsys.readouterr().out
         assert "\x1b" not in out
         assert "\r" not in out
-        assert len(out.splitlines()) <= 8
+        assert len(out.splitlines()) <= 10
 
     def test_everybody(
         self, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -518,7 +529,7 @@ class TestRun:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        def interrupted(*_: object) -> None:
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("facegrab.grab.FaceGrab", interrupted)
@@ -531,7 +542,7 @@ class TestRun:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        def exhausted(*_: object) -> None:
+        def exhausted(*_: object, **__: object) -> None:
             raise MemoryError
 
         monkeypatch.setattr("facegrab.grab.FaceGrab", exhausted)

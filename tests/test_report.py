@@ -31,7 +31,6 @@ HOSTILE = [
     "javascript:alert(4)#t=1?x",
     "-->]]><!--",
 ]
-TOLD = "CREATE TABLE told (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
 RUN = ["-sf", "0", "-xs", "64", "-s", "0.5", "-j", "1"]
 ADDRESSES = ("href", "src", "srcset", "action", "poster", "data", "formaction", "background")
 
@@ -68,7 +67,6 @@ class TestWords:
         assert "The run was stopped before its end" in page.text
 
     def test_it_is_kept_where_the_index_has_room(self, folder: Path) -> None:
-        change(folder / "facegrab.db", TOLD)
         first = write_report(folder, summary=Summary(seconds={"all": 63.2})).path.read_bytes()
         assert b"1 min 3 s" in first
         assert write_report(folder).path.read_bytes() == first
@@ -78,7 +76,7 @@ class TestWords:
                   '{"seconds": {"all": "x", "decode": 1e999}}', "[" * 9999]
     )  # fmt: skip
     def test_nonsense_is_not_believed(self, folder: Path, value: str) -> None:
-        change(folder / "facegrab.db", TOLD + f"INSERT INTO told VALUES ('summary', '{value}')")
+        change(folder / "facegrab.db", f"INSERT OR REPLACE INTO told VALUES ('summary', '{value}')")
         assert "It was not noted." in written(folder).text
 
     def test_videos_without_the_person_do_not_stand_in_the_way(self, tmp_path: Path) -> None:
@@ -163,11 +161,6 @@ class TestHostileNames:
         """Names of sources, people, extracts, reasons, settings and warnings, all hostile."""
         films = [f"/films/{name.replace('/', '|')}.mp4" for name in HOSTILE]
         folder = write_folder(tmp_path / "out", films=films)
-        change(
-            folder / "facegrab.db",
-            "ALTER TABLE outcome ADD COLUMN person TEXT; ALTER TABLE outcome ADD COLUMN verdict;"
-            "ALTER TABLE outcome ADD COLUMN probability;" + TOLD,
-        )
         for number, name in enumerate(HOSTILE):
             quoted = name.replace("'", "''")
             value = json.dumps(name).replace("'", "''")

@@ -265,9 +265,6 @@ class TestFindings:
             assert {each.state for each in findings.extracts()} == {"kept"}
         change(
             folder / "facegrab.db",
-            "ALTER TABLE outcome ADD COLUMN person TEXT;"
-            "ALTER TABLE outcome ADD COLUMN probability REAL;"
-            "ALTER TABLE outcome ADD COLUMN verdict TEXT;"
             "UPDATE outcome SET person = 'Al', probability = .97, verdict = 'keep';"
             "UPDATE outcome SET verdict = 'ask', probability = .5 WHERE frame = 0;",
         )

@@ -357,7 +357,7 @@ class TestIndexAndTable:
         head = (tmp_path / "facegrab.csv").read_text("utf-8").splitlines()[0]
         assert head == (
             "source,frame,pts_seconds,x0,y0,x1,y1,score,distance,references_within,sharpness,"
-            "size_px,shot,track,by_track,native_scale,file,dropped"
+            "size_px,shot,track,by_track,native_scale,file,dropped,person,probability,verdict"
         )
         assert head.split(",") == list(CSV_COLUMNS)
 
@@ -369,7 +369,8 @@ class TestIndexAndTable:
             tmp_path,
             "SELECT source.path, face.frame, pts_seconds, x0, y0, x1, y1, score, distance,"
             " references_within,"
-            " sharpness, face.size_px, shot, track, by_track, native_scale, file, dropped"
+            " sharpness, face.size_px, shot, track, by_track, native_scale, file, dropped,"
+            " person, probability, verdict"
             " FROM source JOIN face USING (scan)"
             " JOIN outcome ON outcome.source = source.id"
             " AND outcome.frame = face.frame AND outcome.number = face.number"

@@ -14,7 +14,7 @@ from fakes import random_faces
 from stores import ASKED, SETTINGS, add_scan, answered, ask, dump, rows_of, write
 
 from facegrab.errors import StoreError
-from facegrab.store.answers import Answers, Entered, Extract, Rows, Tally
+from facegrab.store.answers import Answers, Entered, Extract, Rows
 from facegrab.store.database import OWN, Database
 from facegrab.store.index import Index
 from facegrab.summary import BLURRED, OTHER_PERSON
@@ -69,7 +69,7 @@ class TestEnter:
         assert entered(path, "a", "/b/y.mp4", "y") == Entered(1, "x", complete=True)
         assert ask(path, "SELECT path, name FROM source") == [("/b/y.mp4", "x")]
         with answered(path) as answers:
-            assert answers.tally(1).written == 2
+            assert answers.tally(1).written == {"": 2}
 
     def test_another_look_at_it_has_not_answered_the_question(self, path: Path) -> None:
         entered(path, "a", "/x.mp4", "x", scan=1)
@@ -126,9 +126,33 @@ class TestPut:
                 (0, 0, "a"): "a.jpg", (0, 0, "b"): "b.jpg", (0, 1, "a"): "c.jpg",
             }  # fmt: skip
             # Of two extracts of one face, which counts once, the first one is enlarged.
-            assert answers.tally(1) == Tally(2, {BLURRED: 1, OTHER_PERSON: 1}, 2, 1)
-            assert answers.tally(1).found == 4
-            assert answers.tally(2) == Tally(0, {}, 0, 0)
+            tally = answers.tally(1)
+            assert (tally.written, tally.unsure) == ({"": 2}, {})
+            assert tally.dropped == {BLURRED: 1, OTHER_PERSON: 1}
+            assert (tally.by_track, tally.enlarged, tally.found) == (2, 1, 4)
+            assert np.isnan(tally.wrong)  # not known where the tolerance decided
+            assert answers.tally(2).found == 0
+
+    def test_people_and_how_sure_they_are(self, path: Path) -> None:
+        """Of each person so many, what is in doubt, and how many are probably wrong."""
+        faces = random_faces(6)
+        entered(path, "a", "/x.mp4", "x")
+        said = replace(
+            rows_of(1, faces),
+            dropped=[None, None, BLURRED, None, None, OTHER_PERSON],
+            person=["Zoë", "Al", "Al", "Al", "Zoë", "Al"],
+            probability=np.array([0.9, 0.8, 0.9, 0.25, 0.5, 0.125], np.float32),
+            verdict=["keep", "keep", "keep", "ask", "ambiguous", "drop"],
+            extracts=[],
+        )
+        put(path, said)
+        with answered(path) as answers:
+            tally = answers.tally(1)
+        assert tally.written == {"Zoë": 1, "Al": 1}
+        assert tally.unsure == {"ask": 1, "ambiguous": 1}
+        assert tally.dropped == {BLURRED: 1, OTHER_PERSON: 1}
+        assert tally.wrong == pytest.approx(0.3)
+        assert tally.missed == pytest.approx(0.875)
 
     def test_an_image_twice_is_refused_whole(self, path: Path) -> None:
         entered(path, "a", "/x.mp4", "x")

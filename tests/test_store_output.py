@@ -75,7 +75,9 @@ def test_a_folder_of_another_index_is_refused(tmp_path: Path) -> None:
         output._open()[0].execute(
             "INSERT INTO main.source (id, path, name) VALUES (1, '/a.mp4', 'a')"
         )
-        output._open()[0].execute("INSERT INTO main.outcome VALUES (1, 0, 0, 0.5, 1, 0, NULL)")
+        output._open()[0].execute(
+            "INSERT INTO main.outcome (source, frame, number, by_track) VALUES (1, 0, 0, 0)"
+        )
         output._open()[0].execute(
             "INSERT INTO main.extract VALUES (1, 0, 0, 'mean-face-64', 'a_0.jpg', 64, 1)"
         )

@@ -17,7 +17,7 @@ from stores import ASKED, SETTINGS, answered, ask, assert_same, change, dump, in
 
 from facegrab.errors import OutputError, StoreError
 from facegrab.store import schema
-from facegrab.store.answers import Entered, Tally
+from facegrab.store.answers import Entered, Stranger
 from facegrab.store.database import Database
 from facegrab.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from facegrab.types import UNKNOWN, Faces
@@ -147,13 +147,18 @@ class TestBroughtUpToDate:
 
     def test_its_outcomes_and_files(self, old: Path, version: int) -> None:
         with answered(old) as answers:
-            assert answers.tally(1) == Tally(3, {OTHER: 3}, 0, 0)
+            tally = answers.tally(1)
+            assert (tally.written, tally.unsure, tally.dropped) == ({"": 3}, {}, {OTHER: 3})
+            assert (tally.by_track, tally.enlarged) == (0, 0)
+            assert tally.stranger == Stranger(pytest.approx(0.1), 0.0, 6)
             assert answers.files() == {"a_f0.jpg", "a_f2.jpg", "a_f4.jpg", "b_f0.jpg", "b_f2.jpg"}
             label = "mean-face" if version == 1 else "mean-face-256"
             assert answers.extracts(2) == {(0, 0, label): "b_f0.jpg", (1, 0, label): "b_f2.jpg"}
         size = (None, None) if version == 1 else (256, 0.5)
         sizes = "SELECT DISTINCT size_px, native_scale FROM extract"
         assert ask(old, sizes) == [size]
+        said = "SELECT DISTINCT dropped, person, probability, verdict FROM outcome ORDER BY dropped"
+        assert ask(old, said) == [(None, "", None, "keep"), (OTHER, "", None, "drop")]
         outcomes = "SELECT distance, references_within, by_track, dropped FROM outcome"
         assert ask(old, f"{outcomes} WHERE source = 1 ORDER BY frame, number") == [
             (row / 10, 1, 0, OTHER if row % 2 else None) for row in range(FACES[1])
@@ -162,7 +167,7 @@ class TestBroughtUpToDate:
     def test_sqlite_finds_nothing_wrong(self, old: Path) -> None:
         with Database(old):
             pass
-        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(4,)]
+        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(5,)]
         assert ask(old, "PRAGMA foreign_key_check") == []
         assert ask(old, "PRAGMA integrity_check") == [("ok",)]
 

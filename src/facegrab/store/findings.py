@@ -50,7 +50,6 @@ class Findings:
                 raise MissingError(f"{folder} holds no answers: name a folder that a run wrote")
             self._schema = self._attached()
             self._faces = _FACES.format(schema=self._schema)
-            self._known = {name for _, name, *_ in self._db.fetch("PRAGMA table_info(outcome)")}
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Findings:
@@ -174,15 +173,15 @@ class Findings:
 
     @property
     def _person(self) -> str:
-        return "coalesce(o.person, '')" if "person" in self._known else "''"
+        return "o.person"
 
     @property
     def _probability(self) -> str:
-        return "o.probability" if "probability" in self._known else "NULL"
+        return "o.probability"
 
     @property
     def _state(self) -> str:
-        ask = " WHEN o.verdict = 'ask' THEN 'ask'" if "verdict" in self._known else ""
+        ask = " WHEN o.verdict IN ('ask', 'ambiguous') THEN 'ask'"
         return (
             f"CASE WHEN o.dropped = '{OTHER_PERSON}' THEN 'other'"
             f" WHEN o.dropped NOT NULL THEN 'left'{ask} ELSE 'kept' END"

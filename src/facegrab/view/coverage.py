@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from facegrab.people.decide import rescue_limit
+from facegrab.people.judge import ASK_FROM, KEEP_FROM
 from facegrab.store.found import State
 from facegrab.types import FloatArray
 from facegrab.view.charts import Histogram, Line, draw
@@ -21,8 +22,6 @@ SHARPNESS_BIN = 0.5
 EDGES_DEGREES = (-50.0, -20.0, 20.0, 50.0)
 """Between profile, half profile and front; up and down have the inner two."""
 TURNS = ("profile left", "half left", "front", "half right", "profile right")
-PROBABILITY_LIMITS: Mapping[str, str] = {}
-"""Settings that are probabilities which decide, and what their lines are called."""
 HEADS: Callable[[FloatArray], tuple[FloatArray, FloatArray]] | None = None
 """Yaw and pitch as ``poses`` takes them, of 68 points: float32 (N, 68, 2). None: not measured."""
 NODS = ("up", "level", "down")
@@ -60,7 +59,7 @@ def score_chart(
     tolerance = settings.get("tolerance")
     if isinstance(tolerance, (int, float)):
         limits.append(Line(float(tolerance), f"tolerance {tolerance:g}"))
-        if not settings.get("per_frame"):
+        if settings.get("by_tolerance") and not settings.get("per_frame"):
             limit = rescue_limit(tolerance)
             limits.append(Line(limit, f"kept by tracks up to {limit:.3g}"))
     return _chart("faces by distance", scores, limits)
@@ -77,11 +76,12 @@ def probability_chart(
     """
     if not scores:
         return None
-    limits = [
-        Line(float(settings[name]), f"{label} {settings[name]:g}")
-        for name, label in PROBABILITY_LIMITS.items()
-        if isinstance(settings.get(name), (int, float))
-    ]
+    limits = []
+    if not settings.get("by_tolerance"):
+        limits = [
+            Line(KEEP_FROM, f"kept from {KEEP_FROM:g}"),
+            Line(ASK_FROM, f"in doubt from {ASK_FROM:g}"),
+        ]
     return _chart("faces by probability", scores, limits)
 
 
