@@ -26,6 +26,7 @@ from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
+from bench.people import people
 from bench.precision import precision
 from bench.shots import shots
 from bench.startup import startup
@@ -51,6 +52,7 @@ MEASURES: dict[str, Measure] = {
     "crowd": crowd_found,
     "shots": shots,
     "tracks": tracks,
+    "people": people,
     "whole": whole_run,
     "every-frame": every_frame,
     "4k": fourk,

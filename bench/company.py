@@ -123,7 +123,9 @@ def _reference_frames() -> Iterator[tuple[str, tuple[Image, ...]]]:
     for name, clips in SIGNERS.items():
         frames = decoded(media("video", f"intel__{clips[0]}.mkv"))
         frames = frames if len(clips) > 1 else frames[:LEFT_OUT]
-        yield name, tuple(frames[:: max(len(frames) // REFERENCES, 1)][:REFERENCES])
+        shown = frames[:: max(len(frames) // REFERENCES, 1)][:REFERENCES]
+        # The upper half: on a shirt there is a skull, which is the largest face of all.
+        yield name, tuple(frame[: len(frame) // 2] for frame in shown)
     for name in SPEAKERS:
         frames = decoded(media("video", f"lipnet__{name}.mpg"))[:LEFT_OUT]
         yield name, tuple(frames[:: LEFT_OUT // REFERENCES][:REFERENCES])

@@ -102,15 +102,21 @@ class _Clip:
     """Where a picture that is too high is cut: 0 keeps the top, .5 the middle."""
 
 
-def _clips() -> list[_Clip]:
+def clip_names() -> list[str]:
     """Signers and speakers by turns."""
-    clips: list[_Clip] = []
+    names = list[str]()
     for number, signer in enumerate(SIGNERS):
-        clips.append(_Clip(decoded(media("video", f"intel__{signer}.mkv")), 0.0))
-        if number < len(SPEAKERS):
-            path = media("video", f"lipnet__{SPEAKERS[number]}.mpg")
-            clips.append(_Clip(decoded(path), 0.5))
-    return clips
+        names += [signer, *SPEAKERS[number : number + 1]]
+    return names
+
+
+def _clips() -> list[_Clip]:
+    return [
+        _Clip(decoded(media("video", f"lipnet__{name}.mpg")), 0.5)
+        if name in SPEAKERS
+        else _Clip(decoded(media("video", f"intel__{name}.mkv")), 0.0)
+        for name in clip_names()
+    ]
 
 
 def _tiled(cast: list[_Clip], number: int, size: Size) -> Image:

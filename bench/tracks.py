@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bench.company import SCENES, SCENES_QUICK, Company, company
 from bench.found import PERSON
+from bench.known import asked_for, company_who, gallery
 from bench.media import Setup, media, shared_weights
 from bench.seen import Looker, Seen
 from bench.table import Row, UnmeasurableError, failed
@@ -21,7 +22,7 @@ from facegrab.models.compute import choose
 from facegrab.people.decide import Decisions, decide
 from facegrab.people.gallery import Gallery
 from facegrab.people.track import Tracker
-from facegrab.types import FloatArray, IntArray
+from facegrab.types import IntArray
 from facegrab.vision.eyes import open_detector
 
 SMALL_FACE_PX = 36
@@ -53,11 +54,11 @@ def _hamilton() -> Iterator[Row]:
     person = truth["people"][PERSON]
     visible = {frame for first, last in person["visible"] for frame in range(first, last + 1)}
     looker = Looker(SMALL_FACE_PX)
-    gallery = _gallery(looker, looker.reference([read_image(media(person["reference"]))]))
+    references = gallery(looker, looker.reference([read_image(media(person["reference"]))]))
     for skip in SKIPPED:
         seen = looker.see(media(truth["video"]), skip)
         due = visible & set(seen.looked_at)
-        by_track, by_frame = (_decided(seen, gallery, looker, flag) for flag in (False, True))
+        by_track, by_frame = (_decided(seen, references, looker, flag) for flag in (False, True))
         (hits, others), (frame_hits, frame_others) = (
             _true_and_others(seen, decisions, due) for decisions in (by_track, by_frame)
         )
@@ -88,9 +89,9 @@ def _company(made: Company, words: str, looker: Looker) -> Iterator[Row]:
     references = [looker.reference(images) for images in made.references]
     for skip in SKIPPED:
         seen = looker.see(made.path, skip)
-        who = _who(seen, made)
+        who = company_who(seen, made)
         for several in (False, True):
-            asked = list(_asked(looker, references, several=several))
+            asked = list(asked_for(looker, references, several=several))
             by_track = _counted(seen, who, looker, asked, per_frame=False)
             by_frame = _counted(seen, who, looker, asked, per_frame=True)
             number = len(references[0]) if several else 1
@@ -139,8 +140,8 @@ def _counted(
     """By face, and by track: one is a person's, or kept, if more than half of its faces are."""
     faces, tracks = _Count(), _Count()
     lengths = np.bincount(seen.track)
-    for person, gallery in asked:
-        matched = _decided(seen, gallery, looker, per_frame).matched
+    for person, references in asked:
+        matched = _decided(seen, references, looker, per_frame).matched
         theirs = who == person
         faces.add(matched, theirs)
         kept, own = (np.bincount(seen.track, each) * 2 > lengths for each in (matched, theirs))
@@ -182,35 +183,6 @@ def _purity_row(work: str, seen: Seen, who: IntArray, made: Company) -> Row:
         f"{least} people's parts",
         values={"pure": pure, "tracks": count, "parts": least},
     )
-
-
-def _who(seen: Seen, made: Company) -> IntArray:
-    """The person whose face each is, int64 (N,): -1 for what is nobody's.
-
-    Of those whose face the middle of the box lies in, the one in front.
-    """
-    who = np.full(len(seen.faces), -1, np.int64)
-    middle = (seen.faces.box[:, :2] + seen.faces.box[:, 2:]) / 2
-    for row, frame in enumerate(seen.faces.frame.tolist()):
-        x, y = middle[row].tolist()
-        for person, x0, y0, x1, y1 in made.faces[frame]:
-            if x0 <= x <= x1 and y0 <= y <= y1:
-                who[row] = person
-    return who
-
-
-def _asked(
-    looker: Looker, references: Sequence[FloatArray], *, several: bool
-) -> Iterator[tuple[int, Gallery]]:
-    """Whom to look for by what: each person by all references, or by each of them."""
-    for person, embedding in enumerate(references):
-        for part in [embedding] if several else np.split(embedding, len(embedding)):
-            yield person, _gallery(looker, part)
-
-
-def _gallery(looker: Looker, embedding: FloatArray) -> Gallery:
-    names = tuple(str(row) for row in range(len(embedding)))
-    return Gallery(embedding, names, (), looker.spec.key, looker.spec.metric)
 
 
 def _decided(seen: Seen, gallery: Gallery, looker: Looker, per_frame: bool) -> Decisions:
