@@ -51,7 +51,10 @@ def faces(who: list[int], *, noise: float = 0.15, seed: int = 0) -> FloatArray:
 
 
 def crowd(seed: int) -> Crowd:
-    """Up to five people in several tracks each, some at once, of some sources, rows shuffled."""
+    """Up to five people in several tracks each, some at once, of two sources, rows shuffled.
+
+    Tracks and frames of both sources have the same numbers.
+    """
     random = np.random.default_rng(seed)
     who: list[int] = []
     track: list[int] = []
@@ -62,8 +65,8 @@ def crowd(seed: int) -> Crowd:
         length = int(random.integers(1, 12))
         for number, person in enumerate(cast.tolist()):
             who += [person] * length
-            track += [10 * scene + number] * length
-            frame += range(100 * scene, 100 * scene + length)
+            track += [10 * (scene // 2) + number] * length
+            frame += range(100 * (scene // 2), 100 * (scene // 2) + length)
             source += [scene % 2] * length
     rows = random.permutation(len(who))
     columns = (np.array(each, np.int64)[rows] for each in (track, frame, source, who))
@@ -173,6 +176,16 @@ def test_no_face_one_face_and_a_face_that_is_none() -> None:
     assert group(broken, track, track, zero, "euclidean", 0.6).tolist() == [0, NOBODY, 0]
     broken[1] = 0  # an angle with nothing
     assert group(broken, track, track, zero, "cosine", 0.6).tolist() == [0, NOBODY, 0]
+
+
+def test_a_broken_face_leaves_the_others_alone() -> None:
+    """A track of two people is still parted."""
+    who = [2, *[0] * 8, *[1] * 8]
+    broken = faces(who)
+    broken[0, 3] = np.inf
+    track, zero = np.repeat([0, 1], [1, 16]), np.zeros(17, np.int64)
+    person = group(broken, track, np.arange(17), zero, "euclidean", 0.6)
+    assert person.tolist() == [NOBODY, *[0] * 8, *[1] * 8]
 
 
 def one_at_a_time(mean: FloatArray, apart: IntArray, limit: float) -> IntArray:
