@@ -88,7 +88,7 @@ def _company(made: Company, words: str, looker: Looker) -> Iterator[Row]:
     references = [looker.reference(images) for images in made.references]
     for skip in SKIPPED:
         seen = looker.see(made.path, skip)
-        who = _who(seen, made)
+        who = who_is(seen, made)
         for several in (False, True):
             asked = list(_asked(looker, references, several=several))
             by_track = _counted(seen, who, looker, asked, per_frame=False)
@@ -184,7 +184,7 @@ def _purity_row(work: str, seen: Seen, who: IntArray, made: Company) -> Row:
     )
 
 
-def _who(seen: Seen, made: Company) -> IntArray:
+def who_is(seen: Seen, made: Company) -> IntArray:
     """The person whose face each is, int64 (N,): -1 for what is nobody's.
 
     Of those whose face the middle of the box lies in, the one in front.
