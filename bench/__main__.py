@@ -19,6 +19,7 @@ from bench.blas import blas
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.fourk import fourk
+from bench.group import groups
 from bench.growth import growth
 from bench.jobs import jobs
 from bench.machine import busy, machine
@@ -53,6 +54,7 @@ MEASURES: dict[str, Measure] = {
     "shots": shots,
     "tracks": tracks,
     "people": people,
+    "group": groups,
     "whole": whole_run,
     "every-frame": every_frame,
     "4k": fourk,

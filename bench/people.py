@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,7 +177,7 @@ def _reliability(
     true = np.concatenate([each for _, each in told])
     brier = float(((share - true) ** 2).mean())
     values = []
-    for low, high in zip(BINS, BINS[1:], strict=False):
+    for low, high in pairwise(BINS):
         rows = (share >= low) & (share < high)
         if rows.any():
             values.append((int(rows.sum()), float(share[rows].mean()), float(true[rows].mean())))

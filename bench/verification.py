@@ -98,8 +98,8 @@ def _at(at: At | None) -> str:
 
 def _evaluations(setup: Setup) -> Iterator[tuple[str, RecogniserSpec, str, Evaluation]]:
     """Every detector with every recogniser on LFW, on the rest, and on all joined."""
-    lfw, rest = _lfw(setup), [*_azure(), *_stills()]
-    for detector, recogniser in product(detectors(), _recognisers()):
+    lfw, rest = lfw_pictures(setup), family_pictures()
+    for detector, recogniser in product(detectors(), recognisers()):
         look = _look(detector, recogniser)
         name = f"{detector.name} + {recogniser.name}"
         first, second = describe(lfw, look), describe(rest, look)
@@ -115,7 +115,7 @@ def _look(detector: DetectorSpec, recogniser: RecogniserSpec) -> Look:
     return Look(open_eyes(detector, recogniser, choose(by_itself=True), mesh=False), Wanted())
 
 
-def _recognisers() -> list[RecogniserSpec]:
+def recognisers() -> list[RecogniserSpec]:
     """dlib's, and MobileFaceNet where its weights lie beside the media."""
     found = [packs.resolve_recogniser("dlib")]
     with suppress(UnmeasurableError):
@@ -137,12 +137,18 @@ def _mobilefacenet() -> RecogniserSpec:
     return replace(spec, graph=graph)
 
 
-def _lfw(setup: Setup) -> list[Labelled]:
+def lfw_pictures(setup: Setup) -> list[Labelled]:
+    """LFW 10x10."""
     found = []
     for folder in sorted(media("people", "lfw10x10").iterdir()):
         paths = sorted(folder.glob("*.jpg"))
         found += [Labelled(folder.name, path) for path in paths[: setup.rounds(99, QUICK_PICTURES)]]
     return found
+
+
+def family_pictures() -> list[Labelled]:
+    """The families and the stills."""
+    return [*_azure(), *_stills()]
 
 
 def _azure() -> list[Labelled]:

@@ -52,6 +52,8 @@ OPTIONS = {
     "--jobs": None,
     "--people": None,
     "--not": None,
+    "--grow": None,
+    "--group": None,
 }  # fmt: skip
 
 RANGES: list[tuple[str, str, str, str, str]] = [

@@ -35,20 +35,21 @@ MAY_IMPORT = {
     "survey": GROUND | {"media", "memory", "people", "question", "scan", "store"},
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
+    "again": GROUND | {"models", "people", "question"},
     "crew": GROUND
     | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
     "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
     "walk": GROUND
     | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
     "run": GROUND
-    | {"answering", "choice", "crew", "early", "harvest", "question", "request", "store"}
-    | {"survey", "vision", "visit", "walk"},
+    | {"again", "answering", "choice", "crew", "early", "harvest", "media", "people", "question"}
+    | {"request", "store", "survey", "vision", "visit", "walk"},
     "cataloguing": GROUND
     | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"choice", "crew", "early", "media", "people", "question", "request", "run", "store"}
-    | {"vision"},
+    | {"again", "choice", "crew", "early", "media", "people", "question", "request", "run"}
+    | {"store", "vision"},
     "view": GROUND | {"__init__", "people", "store"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},

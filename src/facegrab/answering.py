@@ -10,7 +10,7 @@ import numpy as np
 
 from facegrab.extract import Planned, make
 from facegrab.media.spans import SpansReader
-from facegrab.people.judge import Verdicts
+from facegrab.people.judge import Judges, Verdicts
 from facegrab.question import Place, Question
 from facegrab.scan import prefetched
 from facegrab.store.answers import Extract, Rows
@@ -42,6 +42,7 @@ class Answering:
         place: Place,
         blocks: Callable[[], Iterable[Faces]],
         seen: Seen,
+        judge: Judges,
         step: Callable[[int, int, int], None],
     ) -> None:
         """Brings a source's part of the folder up to what the index says.
@@ -54,6 +55,7 @@ class Answering:
             blocks: its faces, in order, some whole tracks at a time; they are gone through twice,
                 because all of them say who each is.
             seen: the look that saw them.
+            judge: says who they are.
             step: is told frames gone past, and faces and faces written so far.
 
         Raises:
@@ -61,7 +63,6 @@ class Answering:
                 be read or is not the one that was seen.
             OutputError, AccessError: something cannot be written.
         """
-        judge = self._question.judge()
         for faces in blocks():
             judge.see(faces)
         found = written = 0
@@ -74,7 +75,6 @@ class Answering:
                 written += sum(_face_count(planned) for _, planned in part)
                 step(part[-1][0].index + 1, found, written)
                 del part
-        self._output.finish(place.row)
 
     def _settle(self, place: Place, faces: Faces, verdicts: Verdicts) -> tuple[Rows, list[Planned]]:
         """Says who some faces are; the extracts that are still to be made."""
@@ -83,7 +83,13 @@ class Answering:
         wanted = {(*rows.key(each.entry.row), each.entry.alignment): each for each in planned}
         there = {key for key, file in have.items() if key in wanted and wanted[key].file == file}
         gone = [file for key, file in have.items() if key not in there]
-        self._output.commit(_without_extracts(rows), gone=gone)
+        moved = [
+            each
+            for key, each in wanted.items()
+            if key in have and key not in there and self._output.take_over(have[key], each.given)
+        ]
+        self._output.commit(replace(rows, extracts=[each.entry for each in moved]), gone=gone)
+        there.update(key for key, each in wanted.items() if each in moved)
         return rows, [each for key, each in wanted.items() if key not in there]
 
     def _batches(
@@ -122,10 +128,6 @@ class Answering:
 def _face_count(planned: Iterable[Planned]) -> int:
     """Of how many faces extracts are."""
     return len({each.entry.row for each in planned})
-
-
-def _without_extracts(rows: Rows) -> Rows:
-    return replace(rows, extracts=())
 
 
 def _of_extracts(rows: Rows, extracts: Sequence[Extract]) -> Rows:

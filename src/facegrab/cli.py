@@ -52,7 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             which = "either -r or --people" if options.people else "-r is missing"
             raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
         recognition = RecognitionSettings(
-            tolerance=options.tolerance, jitter=options.jitter, per_frame=options.per_frame
+            tolerance=options.tolerance,
+            jitter=options.jitter,
+            per_frame=options.per_frame,
+            grow=options.grow,
+            group=options.group,
         )
         process = ProcessSettings(
             batch_size=options.batch_size,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
 from facegrab.crew import Orders
 from facegrab.early import Early
@@ -76,6 +77,10 @@ class FaceGrab:
         self._others = collect_others(listed(others), self._people, *how)
         if self._others and not self._people:
             raise SettingError("* stands for every face: leave out those whom it is not")
+        if self._recognition.group and self._people:
+            raise SettingError("group sorts people who are not known: give * as the reference")
+        if self._recognition.grow and (not self._people or self._recognition.tolerance != AUTO):
+            raise SettingError("grow takes the surest faces: it needs references and no tolerance")
 
     @property
     def reference_count(self) -> int:
@@ -144,6 +149,12 @@ class FaceGrab:
         names = ", ".join(each.name for each in self._people)
         raise SettingError(f"which person: {names}?")
 
+    def _again(self) -> Again | None:
+        spec = self._choice.recogniser
+        if self._recognition.group:
+            return Grouped(spec.key, spec.metric, self._choice.tolerance)
+        return Grown(self._asked) if self._recognition.grow else None
+
     @property
     def _asked(self) -> Asked:
         return Asked(
@@ -185,7 +196,7 @@ class FaceGrab:
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
         sources = find_sources(listed(source))
-        settings = result_settings(self._choice, self._asked, self._process)
+        settings = result_settings(self._choice, self._asked, self._recognition, self._process)
         library = None if index is None else Path(index)
         if library is not None and self._process.forget_others:
             raise SettingError(
@@ -203,6 +214,7 @@ class FaceGrab:
                 watcher or Nobody(),
                 early,
                 Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
+                self._again(),
             )
             return run.over(sources)
 

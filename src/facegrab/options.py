@@ -137,6 +137,18 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         "are decided about together",
     )
     group.add_argument(
+        "--grow",
+        action="store_true",
+        help="when all is seen, the person's surest faces join the references, and everything is "
+        "decided once more",
+    )
+    group.add_argument(
+        "--group",
+        action="store_true",
+        help="with -r '*': sort the faces into people who are not known, a folder each, the one "
+        "with the most faces first",
+    )
+    group.add_argument(
         "-bt",
         "--blur_threshold",
         type=_number,

@@ -14,7 +14,7 @@ from facegrab.choice import Choice
 from facegrab.extract import Extractor, Planned, placed
 from facegrab.media.source import Source
 from facegrab.people.decide import people_distances, rescue_limit
-from facegrab.people.judge import AMBIGUOUS, ASK, DROP, Asked, Judge, Verdicts, names_of
+from facegrab.people.judge import AMBIGUOUS, ASK, DROP, Asked, Judge, Verdicts
 from facegrab.settings import ProcessSettings
 from facegrab.store.answers import Rows
 from facegrab.store.files import as_text
@@ -99,7 +99,7 @@ class Question:
         planned, none = self._extractor.plan(faces, chosen, partial(place.name, faces))
         for row, why in none.items():
             dropped[row] = why
-        names = names_of(self._asked.people, verdicts.person)
+        names = [verdicts.name(row) for row in range(len(faces))]
         said = verdicts.verdict.tolist()
         planned = [
             placed(each, _folder(names[each.entry.row], said[each.entry.row])) for each in planned

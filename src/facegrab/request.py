@@ -8,7 +8,7 @@ from typing import Any
 
 from facegrab.choice import Choice
 from facegrab.people.judge import Asked
-from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings
+from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSettings
 from facegrab.store.index import Request
 from facegrab.vision.feed import UPSAMPLE, USEFUL_SHARE
 
@@ -45,7 +45,9 @@ def _smallest_px(choice: Choice, process: ProcessSettings) -> float:
     return float(round(USEFUL_SHARE * process.extract_size))
 
 
-def result_settings(choice: Choice, asked: Asked, process: ProcessSettings) -> dict[str, Any]:
+def result_settings(
+    choice: Choice, asked: Asked, recognition: RecognitionSettings, process: ProcessSettings
+) -> dict[str, Any]:
     """What the content of an output folder depends on."""
     people = {each.name: each.gallery.digest for each in asked.people}
     settings: dict[str, Any] = {
@@ -54,6 +56,8 @@ def result_settings(choice: Choice, asked: Asked, process: ProcessSettings) -> d
         "tolerance": choice.tolerance,
         "by_tolerance": asked.by_tolerance,
         "per_frame": choice.per_frame,
+        "grow": recognition.grow,
+        "group": recognition.group,
     }
     settings |= {name: each for name, each in asdict(process).items() if name not in _ONLY_SPEED}
     settings["detector"] = choice.detector.key

@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from facegrab.again import Again
 from facegrab.answering import Answering
 from facegrab.choice import Choice
 from facegrab.crew import Orders
 from facegrab.early import Early
+from facegrab.errors import MediaError, MissingError
 from facegrab.harvest import Harvest
+from facegrab.media.source import Source
+from facegrab.people.judge import Judges
 from facegrab.question import Place, Question
 from facegrab.request import request_of
 from facegrab.settings import ProcessSettings
+from facegrab.store.index import Seen
 from facegrab.store.naming import Naming
 from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Stranger, Watcher
 from facegrab.survey import Gather
+from facegrab.types import Faces
 from facegrab.vision.look import Look
-from facegrab.visit import Visit, plan_of_known
+from facegrab.visit import NotReadError, Visit, plan_of_known
 from facegrab.walk import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A source that was seen to its end.
+
+    Attributes:
+        place: the source as the answers speak of it.
+        seen: the look through it.
+        blocks: its faces, some whole tracks at a time.
+    """
+
+    place: Place
+    seen: Seen
+    blocks: Callable[[], Iterator[Faces]]
 
 
 class Run(Walk):
@@ -36,6 +58,7 @@ class Run(Walk):
         watcher: is told how it goes.
         early: may have one of the sources open already.
         orders: for the processes of ``jobs``; needed where that is more than one.
+        again: decides once more when all sources are seen; None: what is said at first stays.
     """
 
     def __init__(
@@ -48,12 +71,15 @@ class Run(Walk):
         watcher: Watcher,
         early: Early | None = None,
         orders: Orders | None = None,
+        again: Again | None = None,
     ) -> None:
         asked = request_of(choice, settings)
         super().__init__(look, asked, settings, output, watcher, early, orders)
         self._output = output
         self._question = question
         self._answering = Answering(question, output, settings.device)
+        self._again = again
+        self._answered: list[_Answered] = []
         self._summary.licences += choice.licences
 
     def _gather(self, visit: Visit) -> Gather:
@@ -66,6 +92,14 @@ class Run(Walk):
         if isinstance(gather, Harvest) and gather.row is not None:
             self._count(gather.row, gather.path)
 
+    def _visit_all(self, sources: Sequence[Source]) -> None:
+        super()._visit_all(sources)
+        for each in self._answered:
+            with self._noting(each.place.source):
+                self._answer_again(each)
+        if self._again and self._answered:
+            self._again.save(self._output.folder)
+
     def _answer(self, visit: Visit) -> None:
         """Answers the question for a source that was seen to its end."""
         start = time.perf_counter()
@@ -74,27 +108,56 @@ class Run(Walk):
         naming = Naming(
             entered.name, self._settings.format, seen.duration_seconds, seen.frame_count
         )
-        place = Place(source, entered.row, naming)
+        sift = seen.request.narrows(self._asked)
+        blocks = partial(self._output.index.blocks, seen.row, sift)
+        answered = _Answered(Place(source, entered.row, naming), seen, blocks)
         try:
             if known:
                 self._output.moved(seen, source.path, source.images)
                 self._watcher.begin(plan_of_known(source, seen, self._asked))
                 self._count_known(seen)
-            if not entered.complete:
-                sift = seen.request.narrows(self._asked)
-                blocks = partial(self._output.index.blocks, seen.row, sift)
-                self._answering.answer(place, blocks, seen, self._watcher.step)
+            if self._again:
+                self._take(answered, self._again)
+            elif not entered.complete:
+                self._settle(answered, self._question.judge())
             if known:
                 tally = self._output.tally(entered.row)
                 written = sum(tally.written.values())
                 self._watcher.step(seen.frames_read, tally.found, written)
         finally:
-            self._count(entered.row, source.path)
+            if not self._again:
+                self._count(entered.row, source.path)
             self._summary.add_seconds("extract", time.perf_counter() - start)
             if known:
                 self._watcher.end()
+
+    def _settle(self, answered: _Answered, judge: Judges) -> None:
+        place, seen = answered.place, answered.seen
+        self._answering.answer(place, answered.blocks, seen, judge, self._watcher.step)
+        self._output.finish(place.row)
         if self._settings.forget_others:
-            self._output.forget_others(entered.row, seen.row, OTHER_PERSON)
+            self._output.forget_others(place.row, seen.row, OTHER_PERSON)
+
+    def _take(self, answered: _Answered, again: Again) -> None:
+        """Says who the faces are for the time being: what all sources show will decide."""
+        judge = self._question.judge()
+        for faces in answered.blocks():
+            judge.see(faces)
+        for faces, verdicts in zip(answered.blocks(), judge.verdicts(), strict=True):
+            again.take(answered.place, faces, verdicts)
+        self._answered.append(answered)
+
+    def _answer_again(self, answered: _Answered) -> None:
+        start = time.perf_counter()
+        assert self._again is not None
+        place = answered.place
+        try:
+            self._settle(answered, self._again.judge(place))
+        except (MediaError, MissingError) as error:
+            raise NotReadError(error) from error
+        finally:
+            self._count(place.row, place.source.path)
+            self._summary.add_seconds("extract", time.perf_counter() - start)
 
     def _count(self, row: int, source: Path) -> None:
         """Adds what became of a source's faces to the summary."""

@@ -40,6 +40,9 @@ class RecognitionSettings:
             accept rate of .001 from 96.9 to 97.7 %; more than 5 gains nothing.
         per_frame: decide about each face by itself. Else faces that follow each other through a
             shot are decided about together.
+        grow: when all is seen, the person's surest faces join the references, and everything is
+            decided once more.
+        group: of everybody, sort the faces into people who are not known, a folder each.
 
     Raises:
         SettingError: a value is out of range.
@@ -48,6 +51,8 @@ class RecognitionSettings:
     tolerance: float | str = AUTO
     jitter: int = 5
     per_frame: bool = False
+    grow: bool = False
+    group: bool = False
 
     def __post_init__(self) -> None:
         if self.tolerance != AUTO:

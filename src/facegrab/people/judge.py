@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,11 @@ class Asked:
     per_frame: bool = False
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the people."""
+        return tuple(each.name for each in self.people)
+
+    @property
     def galleries(self) -> tuple[Gallery, ...]:
         """Of the people, then of those it is not."""
         return (*(each.gallery for each in self.people), *self.others)
@@ -84,6 +89,7 @@ class Verdicts:
         by_track: bool (N,), kept although the face alone misses the tolerance.
         probability: float32 (N,), that it is that person; NaN where the tolerance decides.
         verdict: (N,), KEEP, ASK, AMBIGUOUS or DROP.
+        names: of the people, which person counts.
     """
 
     person: IntArray
@@ -92,6 +98,12 @@ class Verdicts:
     by_track: NDArray[np.bool_]
     probability: FloatArray
     verdict: NDArray[np.str_]
+    names: tuple[str, ...] = ()
+
+    def name(self, row: int) -> str:
+        """Of a face's person; "" for NOBODY."""
+        number = int(self.person[row])
+        return "" if number == NOBODY else self.names[number]
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +125,16 @@ class _Pieces:
     count: int = 0
 
 
+class Judges(Protocol):
+    """Says who the faces of a source are: Judge, or what takes its place."""
+
+    def see(self, faces: Faces) -> None:
+        """Takes faces of whole tracks, in the order of frames and numbers."""
+
+    def verdicts(self) -> list[Verdicts]:
+        """Who the faces are, in as many parts as they were seen in."""
+
+
 class Judge:
     """Sees the faces of a source, some whole tracks at a time, then says who they are.
 
@@ -129,7 +151,7 @@ class Judge:
     def see(self, faces: Faces) -> None:
         """Takes faces of whole tracks, in the order of frames and numbers."""
         if not self._asked.people:
-            self._settled.append(_everybody(len(faces)))
+            self._settled.append(everybody(len(faces)))
         elif self._asked.by_tolerance:
             self._settled.append(_by_tolerance(self._asked, faces))
         else:
@@ -205,7 +227,8 @@ class Judge:
         return share, person, verdict
 
 
-def _everybody(count: int) -> Verdicts:
+def everybody(count: int) -> Verdicts:
+    """So many faces of whom nobody in particular is asked for."""
     unknown = np.full(count, np.nan, np.float32)
     return Verdicts(
         np.full(count, NOBODY),
@@ -226,7 +249,7 @@ def _of_faces(
     said = np.where(may, verdict[seen.piece], DROP)
     by_track = (said == KEEP) & (distance > asked.tolerance)
     probability = np.asarray(share[seen.piece], np.float32)
-    return Verdicts(who, distance, seen.within[rows, who], by_track, probability, said)
+    return Verdicts(who, distance, seen.within[rows, who], by_track, probability, said, asked.names)
 
 
 def _by_tolerance(asked: Asked, faces: Faces) -> Verdicts:
@@ -263,10 +286,5 @@ def _by_tolerance(asked: Asked, faces: Faces) -> Verdicts:
         np.stack([each.by_track for each in decisions[:people]], 1)[rows, person] & kept,
         np.full(len(faces), np.nan, np.float32),
         verdict,
+        asked.names,
     )
-
-
-def names_of(people: Sequence[Person], person: IntArray) -> list[str]:
-    """The name of each row's person; "" for NOBODY."""
-    names = [*(each.name for each in people), ""]
-    return [names[each] for each in person.tolist()]

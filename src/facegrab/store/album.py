@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -186,6 +187,33 @@ class Album:
     def adopt(self, left: Mapping[str, Path]) -> None:
         """Takes images that another process's album left in the same folder."""
         self._handed_over.update(left)
+
+    def take_over(self, file: str, name: str) -> bool:
+        """Hands over an image that is in the folder already, to get another place.
+
+        The old one stays where it is; both are one file where the system can.
+
+        Args:
+            file: of it, from an index, which may come from anywhere.
+            name: that it is handed over by.
+
+        Returns:
+            whether there is one.
+
+        Raises:
+            OutputError, AccessError: it cannot be written.
+        """
+        old, part = self._folder / file, part_of(self._folder / name)
+        if not leads_inside(file) or not old.is_file():
+            return False
+        with writing(self._folder / name):
+            make_folder(part.parent)
+            try:
+                part.hardlink_to(old)
+            except OSError:  # a file system without links
+                shutil.copyfile(old, part)
+        self._handed_over[name] = part
+        return True
 
     def has(self, name: str) -> bool:
         """Whether an image was handed over and is neither kept nor dropped."""

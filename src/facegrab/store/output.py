@@ -150,6 +150,10 @@ class Output:
         """Takes extracts that another process left in the folder, see Album.adopt."""
         self._open()[1].adopt(left)
 
+    def take_over(self, file: str, name: str) -> bool:
+        """Hands over an image that is in the folder already, see Album.take_over."""
+        return self._open()[1].take_over(file, name)
+
     def write(self, name: str, image: Image, origin: Origin) -> None:
         """Hands over an extract, which is kept or dropped by the next commit.
 

@@ -1,0 +1,169 @@
+"""Deciding once more, when all sources are seen: references that grow, people who are not known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from facegrab.models.specs import Metric
+from facegrab.people.gallery import Gallery
+from facegrab.people.group import NOBODY, group, representatives
+from facegrab.people.grow import Growth
+from facegrab.people.judge import KEEP, Asked, Judge, Judges, Verdicts, everybody
+from facegrab.question import Place
+from facegrab.types import Faces, IntArray
+
+OTHERS = "others"
+"""Folder of faces that are like no other."""
+REFERENCES = "references.npz"
+"""File in a group's folder by which it can be asked for."""
+
+
+class Again(Protocol):
+    """What a second decision goes by."""
+
+    def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
+        """Takes some faces of a source, and what was said of them at first."""
+
+    def judge(self, place: Place) -> Judges:
+        """Says who the faces of a source are, now that all sources are known."""
+
+    def save(self, folder: Path) -> None:
+        """Writes what is worth keeping besides the extracts."""
+
+
+class Grown:
+    """A person's surest faces join the references.
+
+    Args:
+        asked: who is asked for.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._growth = Growth(asked)
+        self._asked: Asked | None = None
+
+    def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
+        """See Again."""
+        self._growth.take(place.naming.source, faces, verdicts)
+
+    def judge(self, place: Place) -> Judges:
+        """See Again."""
+        self._asked = self._asked or self._growth.grown()
+        return Judge(self._asked)
+
+    def save(self, folder: Path) -> None:
+        """See Again."""
+
+
+class Grouped:
+    """The faces of everybody are sorted into people, the one with the most faces first.
+
+    Args:
+        recogniser: key of what described the faces.
+        metric: how two are compared.
+        tolerance: the largest distance of the same person.
+    """
+
+    def __init__(self, recogniser: str, metric: Metric, tolerance: float) -> None:
+        self._recogniser = recogniser
+        self._metric: Metric = metric
+        self._tolerance = tolerance
+        self._sources: list[int] = []
+        self._faces: list[Faces] = []
+        self._person: IntArray | None = None
+
+    def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
+        """See Again."""
+        self._sources.append(place.row)
+        self._faces.append(_light(faces))
+
+    @property
+    def _source(self) -> IntArray:
+        lengths = [len(each) for each in self._faces]
+        return np.repeat(np.array(self._sources, np.int64), lengths)
+
+    def _people(self) -> IntArray:
+        if self._person is None:
+            every = Faces.concatenate(self._faces)
+            self._person = group(
+                every.embedding, every.track, every.frame, self._source, self._metric,
+                self._tolerance,
+            )  # fmt: skip
+        return self._person
+
+    def judge(self, place: Place) -> Judges:
+        """See Again."""
+        people = self._people()
+        return _Labelled(people[self._source == place.row], self._names())
+
+    def save(self, folder: Path) -> None:
+        """Writes references of each group into its folder, by which it can be asked for."""
+        every, people, source = Faces.concatenate(self._faces), self._people(), self._source
+        for number, name in enumerate(self._names()[:-1]):
+            rows = np.flatnonzero(people == number)
+            if not (folder / name).is_dir():  # all of them were dropped as blurred
+                continue
+            chosen = rows[
+                representatives(
+                    every.embedding[rows], every.track[rows], source[rows], every.sharpness[rows],
+                    self._metric,
+                )
+            ]  # fmt: skip
+            names = tuple(f"{name}#{row}" for row in range(len(chosen)))
+            Gallery(
+                every.embedding[chosen], names, (), self._recogniser, self._metric
+            ).save(folder / name / REFERENCES)  # fmt: skip
+
+    def _names(self) -> tuple[str, ...]:
+        """Of the people by number, and at the end of those who fit nobody."""
+        count = int(self._people().max(initial=NOBODY)) + 1
+        digits = len(str(count))
+        return (*(f"person-{number + 1:0{digits}}" for number in range(count)), OTHERS)
+
+
+class _Labelled:
+    """Verdicts that were settled beforehand, face by face."""
+
+    def __init__(self, person: IntArray, names: tuple[str, ...]) -> None:
+        self._person = person
+        self._names = names
+        self._seen: list[int] = []
+
+    def see(self, faces: Faces) -> None:
+        """Takes faces in order."""
+        self._seen.append(len(faces))
+
+    def verdicts(self) -> list[Verdicts]:
+        """As they were settled."""
+        ends = np.cumsum(self._seen)
+        return [self._of(part) for part in np.split(self._person, ends)[: len(ends)]]
+
+    def _of(self, person: IntArray) -> Verdicts:
+        nobody = everybody(len(person))
+        who = np.where(person == NOBODY, len(self._names) - 1, person)
+        return Verdicts(
+            who,
+            nobody.distance,
+            nobody.references_within,
+            nobody.by_track,
+            nobody.probability,
+            np.full(len(person), KEEP, "<U9"),
+            self._names,
+        )
+
+
+def _light(faces: Faces) -> Faces:
+    """The faces without their points, which nobody needs here."""
+    count = len(faces)
+    return Faces(
+        **{
+            name: getattr(faces, name)
+            for name in ("frame", "number", "pts_seconds", "box", "score", "embedding")
+        },
+        points5=np.broadcast_to(np.float32(np.nan), (count, 5, 2)),
+        points68=np.broadcast_to(np.float32(np.nan), (count, 68, 2)),
+        **{name: getattr(faces, name) for name in ("sharpness", "shot", "track")},
+    )
