@@ -20,9 +20,10 @@ from facegrab.media.images import read_image
 from facegrab.models.specs import RecogniserSpec
 from facegrab.people.decide import NEAREST, decide
 from facegrab.people.gallery import Gallery, distances
+from facegrab.people.grow import Growth
 from facegrab.people.judge import ASK, KEEP, KEEP_FROM, Asked, Judge, Person, Verdicts
 from facegrab.people.pieces import Pieces
-from facegrab.people.probability import alone, near
+from facegrab.people.probability import alone, belief, near
 from facegrab.types import Faces, FloatArray, IntArray
 
 SMALL_FACE_PX = 36
@@ -79,7 +80,8 @@ def by_itself(faces: Faces, gallery: Gallery, spec: RecogniserSpec) -> Bools:
     pieces = Pieces.of(faces.embedding, faces.track, faces.frame, all_of_them, spec.metric)
     apart = np.sort(gallery.distances(faces.embedding), axis=1)[:, :NEAREST].mean(axis=1)
     pooled = pieces.nearest_mean(np.asarray(apart, np.float32), 3)
-    share = alone(near(pooled, spec.tolerance, spec.metric), pieces.lengths)
+    believed = -pieces.nearest_mean(-belief(faces.sharpness), 3)
+    share = alone(near(pooled, spec.tolerance, spec.metric), pieces.lengths, believed)
     return np.asarray((share >= KEEP_FROM)[pieces.of_row], np.bool_)
 
 
@@ -96,11 +98,22 @@ def by_default(faces: Faces, gallery: Gallery, spec: RecogniserSpec) -> Bools:
     return np.asarray(judged(faces, gallery, spec).verdict == KEEP, np.bool_)
 
 
+def with_growth(faces: Faces, gallery: Gallery, spec: RecogniserSpec) -> Bools:
+    """The same with ``--grow``."""
+    asked = Asked((Person("", gallery),), (), spec.tolerance, spec.metric)
+    growth = Growth(asked)
+    growth.take("clip", faces, judged(faces, gallery, spec))
+    judge = Judge(growth.grown())
+    judge.see(faces)
+    return np.asarray(judge.verdicts()[0].verdict == KEEP, np.bool_)
+
+
 WAYS: dict[str, Way] = {
     "tolerance": plain,
     "tracks": by_track,
     "probability of each track": by_itself,
     "default": by_default,
+    "default with --grow": with_growth,
 }
 
 
@@ -195,7 +208,7 @@ def _reliability(
 def _stills(words: str, looker: Looker) -> Iterator[Row]:
     """Photographs, each left out by turns and compared with the others of everybody."""
     for name, folder in (("LFW 10x10", "lfw10x10"), ("Azure's families", "azure")):
-        embedding, who = _pictures(looker, folder)
+        embedding, who = pictures(looker, folder)
         spec = looker.spec
         told, plainly = [], []
         apart = distances(embedding, embedding, spec.metric)
@@ -213,7 +226,7 @@ def _stills(words: str, looker: Looker) -> Iterator[Row]:
         yield row if words == "dlib" else replace(row, required="", met=None)
 
 
-def _pictures(looker: Looker, folder: str) -> tuple[FloatArray, IntArray]:
+def pictures(looker: Looker, folder: str) -> tuple[FloatArray, IntArray]:
     """Embeddings of a folder's pictures, and whose they are by folder or by name."""
     names, found = list[str](), []
     for path in sorted(media("people", folder).rglob("*.jpg")):

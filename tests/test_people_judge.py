@@ -24,7 +24,7 @@ from facegrab.people.judge import (
     Person,
     Verdicts,
 )
-from facegrab.people.probability import alone, near
+from facegrab.people.probability import alone, belief, near
 from facegrab.people.together import Together
 from facegrab.types import Faces, FloatArray
 
@@ -93,6 +93,17 @@ class TestProbability:
         distance = np.full(4, 0.9, np.float32)
         share = alone(distance, np.array([1, 2, 5, 8]))
         assert all(a > b for a, b in pairwise(share.tolist()))
+
+    def test_a_poor_face_moves_to_the_middle(self) -> None:
+        """Neither a sure match nor surely none."""
+        distance, one = np.array([0.5, 1.4], np.float32), np.array([1, 1])
+        poor, clear = (
+            alone(distance, one, belief(np.full(2, sharpness, np.float32)))
+            for sharpness in (3.0, 500.0)
+        )
+        assert clear.tolist() == alone(distance, one).tolist()
+        assert 0.5 < poor[0] < clear[0]
+        assert clear[1] < poor[1] < 0.1
 
     def test_a_cosine_distance_counts_as_the_euclidean_one_does(self) -> None:
         a, b = np.float32(0.9), np.float32(0.5)

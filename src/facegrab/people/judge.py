@@ -12,7 +12,7 @@ from facegrab.models.specs import Metric
 from facegrab.people.decide import PART, decide, people_distances, rescue_limit
 from facegrab.people.gallery import Gallery
 from facegrab.people.pieces import FITTING, Pieces, row_distances
-from facegrab.people.probability import Floats, Neighbours, alone, near
+from facegrab.people.probability import Floats, Neighbours, alone, belief, near
 from facegrab.people.together import Together
 from facegrab.types import Faces, FloatArray, IntArray
 
@@ -122,6 +122,7 @@ class _Pieces:
     near: list[FloatArray] = field(default_factory=list)
     mean: list[FloatArray] = field(default_factory=list)
     length: list[IntArray] = field(default_factory=list)
+    believed: list[FloatArray] = field(default_factory=list)
     count: int = 0
 
 
@@ -188,6 +189,8 @@ class Judge:
         self._pieces.near.append(near(np.stack(pooled, 1), asked.tolerance, asked.metric))
         self._pieces.mean.append(means)
         self._pieces.length.append(pieces.lengths)
+        best = -pieces.nearest_mean(-belief(faces.sharpness), PART)
+        self._pieces.believed.append(best)
         self._pieces.count += len(pieces)
 
     def _weighed(self) -> list[Verdicts]:
@@ -201,16 +204,17 @@ class Judge:
         asked, pieces = self._asked, self._pieces
         people = len(asked.people)
         apart, length = np.concatenate(pieces.near), np.concatenate(pieces.length)
+        believed = np.concatenate(pieces.believed)
         together = Together.of(
             np.concatenate([each.piece for each in self._seen]),
             np.concatenate([each.frame for each in self._seen]),
             pieces.count,
         )
         beside = Neighbours(
-            np.concatenate(pieces.mean), length, together, asked.tolerance, asked.metric
+            np.concatenate(pieces.mean), length, believed, together, asked.tolerance, asked.metric
         )
         shares = [beside.probabilities(column) for column in apart[:, :people].T]
-        shares += [alone(column, length) for column in apart[:, people:].T]
+        shares += [alone(column, length, believed) for column in apart[:, people:].T]
         odds = np.stack([each / np.maximum(1 - each, 1e-9) for each in shares], axis=1)
         # Nearer to one of those it is not: refused, however near.
         refused = np.zeros((pieces.count, people), np.bool_)
