@@ -48,21 +48,32 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [block for block in blocks("sh") if not block.startswith(NOT_RUN)]
 RUNS = [block for block in COMMANDS if "-o " in block and "facegrab report" not in block]
 FIRST_COMMAND = RUNS[0]
+ALL_ARE_WRITTEN = ("everybody", "who-is-there", "both", "cast")
+"""Outputs of commands that ask for everybody who is in the films."""
 EXAMPLES = blocks("python")
 
 
 # The world of the examples: every path that README names.
 
 
-def place(folder: Path, reference: Image, frames: list[Image]) -> Path:
+def place(folder: Path, reference: Image, stranger: Image, frames: list[Image]) -> Path:
     """Puts references and films where README's examples look for them."""
-    people = ("images/nick-cage-reference", "someone", "another-person", "labelled/one")
+    people = (
+        "images/nick-cage-reference",
+        "someone",
+        "another-person",
+        "labelled/one",
+        "cast/nick",
+    )
     for name in (*people, "movies", "frames", "photos"):
         (folder / name).mkdir(parents=True)
     for name in people:
         write_image(folder / name / "1.png", reference)
     write_image(folder / "images/one-more.jpg", reference)
     write_image(folder / "labelled/one/2.png", reference)
+    for other in ("images/friend", "cast/friend"):
+        (folder / other).mkdir()
+        write_image(folder / other / "1.png", stranger)
     (folder / "labelled/two").mkdir()
     write_image(folder / "labelled/two/1.png", np.ascontiguousarray(frames[0][::-1]))
     film = write_clip(folder / "movies/The Wicker Man.mp4", frames)
@@ -88,7 +99,8 @@ def painted_frames() -> list[Image]:
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the person is painted red, and a stranger green."""
     folder = tmp_path_factory.mktemp("readme")
-    return place(folder, scene(FRAME_PX, FACE_PX, red=(40, 30)), painted_frames())
+    red, green = (scene(FRAME_PX, FACE_PX, **{who: (40, 30)}) for who in ("red", "green"))
+    return place(folder, red, green, painted_frames())
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +110,8 @@ def portrayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hopper = imread(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     both = np.hstack([astronaut[:360], np.asarray(hopper, np.uint8)[90:450]])
     folder = tmp_path_factory.mktemp("readme-real")
-    return place(folder, np.asarray(astronaut, np.uint8), [both] * 8)
+    others = np.asarray(hopper, np.uint8)
+    return place(folder, np.asarray(astronaut, np.uint8), others, [both] * 8)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +170,10 @@ def test_commands_run_as_written(block: str, painted: Path, painted_command: Pat
         named = {row["file"] for row in faces if row["file"]}
         assert named == {name for name in found if not name.startswith("ffhq")}
         people = {bool(row["file"]) for row in faces}
-        assert people == ({True} if output.endswith("everybody") else {True, False})
+        assert people == ({True} if output.endswith(ALL_ARE_WRITTEN) else {True, False})
+        if output.endswith(("both", "cast")):
+            folders = {(row["person"], row["file"].partition("/")[0]) for row in faces}
+            assert folders == {("nick", "nick"), ("friend", "friend")}
 
 
 @needs_bash
