@@ -63,8 +63,8 @@ def group(
     mean. Two who are seen in one frame are two people, and so is whoever is like them. Neither the
     order of the rows nor the numbers of sources and tracks matter.
 
-    The memory grows with the faces: beside some copies of the embeddings it is about 100 MB. The
-    time grows with the square of the pieces where there are very many.
+    The memory grows with the faces: some copies of the embeddings and about 100 MB. The time grows
+    with the square of the pieces: 10 000 take 2 s, 100 000 3 minutes (two cores).
 
     Args:
         embedding: float32 (N, D), of one recogniser. One that is not finite, or zero where angles
