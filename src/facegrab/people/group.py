@@ -64,7 +64,7 @@ def group(
     order of the rows nor the numbers of sources and tracks matter.
 
     The memory grows with the faces: some copies of the embeddings and about 100 MB. The time grows
-    with the square of the pieces: 10 000 take 2 s, 100 000 3 minutes (two cores).
+    with the square of the pieces: 10 000 take 2 s, 100 000 3 minutes (2 cores).
 
     Args:
         embedding: float32 (N, D), of one recogniser. One that is not finite, or zero where angles
