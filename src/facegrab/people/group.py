@@ -43,7 +43,7 @@ SHARP = 3
 .943 to .965, of the third .951 to .960, of the quarter .939 to .952, of all .890 to .964."""
 ODD = 10
 """Of so many sharp faces the one least like the mean face is no reference: it may be somebody else.
-Where groups hold nobody else this costs F1 .01 at most; to leave out a third costs .02 to .05."""
+Where groups hold nobody else this costs F1 .01 at most; to leave out a third costs .01 to .05."""
 _BLOCK = 1 << 14
 """Faces in one go, which bounds the memory."""
 
