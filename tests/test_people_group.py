@@ -205,7 +205,7 @@ def one_at_a_time(mean: FloatArray, apart: IntArray, limit: float) -> IntArray:
     return label
 
 
-@pytest.mark.parametrize("block", [1, 1 << 23])
+@pytest.mark.parametrize("block", [1, 1 << 24])
 @given(st.integers(0, 40), st.integers(0, 9999), st.floats(0.02, 1))
 def test_as_the_textbook_joins_them(block: int, count: int, seed: int, limit: float) -> None:
     random = np.random.default_rng(seed)

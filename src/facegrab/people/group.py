@@ -43,7 +43,7 @@ SHARP = 3
 .943 to .965, of the third .951 to .960, of the quarter .939 to .952, of all .890 to .964."""
 ODD = 10
 """Of so many sharp faces the one least like the mean face is no reference: it may be somebody else.
-Where groups hold nobody else this costs F1 .01 at most; to leave out a third costs .02 to .05."""
+Where groups hold nobody else this costs F1 .01 at most; to leave out a third costs .01 to .05."""
 _BLOCK = 1 << 14
 """Faces in one go, which bounds the memory."""
 
@@ -63,8 +63,8 @@ def group(
     mean. Two who are seen in one frame are two people, and so is whoever is like them. Neither the
     order of the rows nor the numbers of sources and tracks matter.
 
-    The memory grows with the faces: beside some copies of the embeddings it is about 100 MB. The
-    time grows with the square of the pieces where there are very many.
+    The memory grows with the faces: some copies of the embeddings and about 100 MB. The time grows
+    with the square of the pieces: 10 000 take 2 s, 100 000 3 minutes (2 cores).
 
     Args:
         embedding: float32 (N, D), of one recogniser. One that is not finite, or zero where angles
