@@ -66,7 +66,11 @@ def hamilton_frames(precision: str) -> set[int]:
     """Frames that have an extract at defaults but for the precision."""
     settings = ProcessSettings(precision=precision)
     reference, clip = media("people", f"{PERSON}.png"), media("video", HAMILTON_CLIP)
-    return {int(line["frame"]) for line in _table(reference, clip, settings) if line["file"]}
+    return {
+        int(line["frame"])
+        for line in _table(reference, clip, settings)
+        if line["verdict"] == "keep" and line["file"]
+    }
 
 
 def _models() -> Iterator[tuple[str, ProcessSettings, bool]]:
@@ -92,7 +96,9 @@ def _judged(
 
     Of several extracts of one frame at most one is the person's.
     """
-    written = Counter(int(line["frame"]) for line in table if line["file"])
+    written = Counter(
+        int(line["frame"]) for line in table if line["verdict"] == "keep" and line["file"]
+    )
     hits = len(asked & set(written))
     dropped = Counter(
         line["dropped"]
