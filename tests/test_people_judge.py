@@ -156,6 +156,14 @@ class TestLookAlikes:
         assert of_tracks(judged(asked(), faces), faces)[1] == KEEP
         assert judged(asked(), faces).probability[-1] > judged(asked(), only).probability[-1]
 
+    def test_a_face_beside_the_sure_person_is_somebody_else(self) -> None:
+        """Also a single one that looks a little like both references and person."""
+        alike = at(0.45, axis=2)
+        faces = faces_of([*track(0, range(8), at(0.2)), (0, 1, alike)])
+        alone = faces_of([*track(0, range(8), at(0.2)), (90, 1, alike)])
+        assert of_tracks(judged(asked(), alone), alone) == {0: KEEP, 1: KEEP}
+        assert of_tracks(judged(asked(), faces), faces) == {0: KEEP, 1: DROP}
+
     def test_a_split_screen_shows_the_person_twice(self) -> None:
         faces = faces_of([*track(0, range(8), at(0.2)), *track(1, range(8), at(0.25, axis=2))])
         assert of_tracks(judged(asked(), faces), faces) == {0: KEEP, 1: KEEP}

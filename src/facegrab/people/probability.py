@@ -37,6 +37,11 @@ SURE = 0.4
 """Logit from which on a piece is taken as the person's to compare others with: 60 %."""
 STRANGE = -3.1
 """Logit up to which a piece in a sure one's frame is taken as another person: 4 %."""
+SHORTEST = 2
+"""Faces up to which a shorter piece says no less: of single strangers the clips have few."""
+MIRRORED = 0.75
+"""``near`` of two pieces of one frame up to which both may be the person: in a mirror, on a split
+screen, found twice. Two people of one frame are at least .93 apart (``group.MIRRORED``)."""
 ALIKE = 0.55
 """``near`` of a piece to sure ones, or to the references, to be one of them. Of two pieces of one
 person half are within .43; of two look-alikes of the clips the nearest are .48 to .75 apart."""
@@ -210,10 +215,17 @@ class Neighbours:
         clear = np.clip(stranger - np.minimum(person, own), -CLEAREST, CLEAREST)
         constant, by_references, by_person, by_clear, by_length = BESIDE
         value = constant + by_references * own + by_person * person + by_clear * clear
-        value += by_length * np.log(np.minimum(self._length[rows], LONGEST)) + logit(PRIOR)
+        value += by_length * np.log(self._length[rows].clip(SHORTEST, LONGEST)) + logit(PRIOR)
         share = sigmoid(value)
         share = witness * share + (1 - witness) * np.minimum(first[rows], share)
+        share *= 1 - self._elsewhere(rows, sure, first)
         return np.where(count > 0, share, first[rows])
+
+    def _elsewhere(self, rows: IntArray, sure: IntArray, first: Floats) -> Floats:
+        """How sure it is that the person is somebody else in the same frame: float64 (R,)."""
+        beside = self._together.table(rows, sure, len(self._length))
+        twice = self._near(rows, sure) <= MIRRORED
+        return np.where(beside & ~twice, first[sure], 0).max(axis=1)
 
     def _nearest_stranger(self, rows: IntArray, strangers: IntArray) -> Floats:
         """``near`` to the nearest stranger that does not stand in the same frame: float64 (R,)."""
