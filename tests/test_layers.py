@@ -36,20 +36,21 @@ MAY_IMPORT = {
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "again": GROUND | {"models", "people", "question"},
+    "onlook": {"people", "types"},
     "crew": GROUND
     | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
     "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
     "walk": GROUND
     | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
     "run": GROUND
-    | {"again", "answering", "choice", "crew", "early", "harvest", "media", "people", "question"}
-    | {"request", "store", "survey", "vision", "visit", "walk"},
+    | {"again", "answering", "choice", "crew", "early", "harvest", "media", "onlook", "people"}
+    | {"question", "request", "scan", "store", "survey", "vision", "visit", "walk"},
     "cataloguing": GROUND
     | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"again", "choice", "crew", "early", "media", "people", "question", "request", "run"}
-    | {"store", "vision"},
+    | {"again", "choice", "crew", "early", "media", "onlook", "people", "question", "request"}
+    | {"run", "store", "vision"},
     "view": GROUND | {"__init__", "people", "store"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
@@ -88,6 +89,8 @@ ONLY_IN = {
     | {"models_command", "report_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
+    "fastapi": {"view"},
+    "uvicorn": {"view"},
     "markupsafe": {"view"},
     "pyarrow": {"store"},
     "dlib": set(),

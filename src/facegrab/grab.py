@@ -13,6 +13,7 @@ from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
+from facegrab.onlook import Onlooker
 from facegrab.people.gallery import Gallery, GalleryStats
 from facegrab.people.judge import Asked, Person
 from facegrab.people.references import load
@@ -174,6 +175,7 @@ class FaceGrab:
         index: PathName | None = None,
         watcher: Watcher | None = None,
         early: Early | None = None,
+        onlooker: Onlooker | None = None,
     ) -> Summary:
         """Writes the people's faces out of videos and pictures into a folder.
 
@@ -184,6 +186,7 @@ class FaceGrab:
                 another run, or one that several share. What it holds is not looked at again.
             watcher: is told how it goes.
             early: may have the first source open already, decoded while the networks loaded.
+            onlooker: is shown the frames and the extracts.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -203,7 +206,10 @@ class FaceGrab:
                 "forget_others would take other questions' answers out of the index: leave it "
                 "out, or use facegrab index forget when all is asked"
             )
-        with Output(Path(output), settings, library) as folder:
+        kept = onlooker.keep if onlooker else None
+        with Output(Path(output), settings, library, kept) as folder:
+            if onlooker:
+                onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)
             run = Run(
                 self._look,
@@ -215,6 +221,7 @@ class FaceGrab:
                 early,
                 Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
                 self._again(),
+                onlooker,
             )
             return run.over(sources)
 
