@@ -173,12 +173,14 @@ class Screen:
 
     def say_summary(self, summary: Summary, output: str) -> None:
         """What was done and where to look."""
-        for line in summary.not_read():
+        for line in result_lines(summary, output):
             self.say(line)
-        for warning in summary.warnings:
-            self.say(f"warning: {warning}")
-        for line in summary_lines(summary, output):
-            self.say(line)
+
+
+def result_lines(summary: Summary, output: str) -> list[str]:
+    """What went wrong, and a summary in words."""
+    warnings = [f"warning: {warning}" for warning in summary.warnings]
+    return [*summary.not_read(), *warnings, *summary_lines(summary, output)]
 
 
 def _frames_line(summary: Summary) -> str:
