@@ -70,7 +70,7 @@ const add = (each) => {
 const finish = (end) => {
   ended = true;
   put("title", end.words);
-  say(end.words + ". The terminal says the same, and this page stays as long as it is open.");
+  say("Nothing more will come; the page stays as long as it is open.");
   put("seen", "The last frame that was shown");
   document.title = "Ended - FaceGrab";
   for (const line of end.lines) {
