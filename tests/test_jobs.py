@@ -18,6 +18,7 @@ from facegrab.grab import FaceGrab
 from facegrab.media import segments
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.summary import Summary
+from facegrab.task import Task
 
 FRAMES = 24
 """Of ``film``: six segments of four frames."""
@@ -158,7 +159,7 @@ def test_a_process_that_dies_is_one_clear_line(
 ) -> None:
     real = crew.Crew.see
 
-    def dies(self: crew.Crew, task: crew.Task) -> Any:
+    def dies(self: crew.Crew, task: Task) -> Any:
         return self._pool.submit(os._exit, 9) if task.start.number == 3 else real(self, task)
 
     monkeypatch.setattr(crew.Crew, "see", dies)

@@ -34,19 +34,23 @@ MAY_IMPORT = {
     "survey": GROUND | {"media", "people", "question", "scan", "store"},
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "question", "scan", "store"},
-    "crew": GROUND
-    | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
-    "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
+    "task": GROUND
+    | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
+    "crew": GROUND | {"models", "task"},
+    "engines": {"crew", "task"},
+    "relay": GROUND | {"media", "task"},
+    "visit": GROUND | {"media", "store", "survey", "task", "vision"},
     "walk": GROUND
-    | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
+    | {"early", "engines", "media", "people", "relay", "scan", "store", "survey", "task"}
+    | {"vision", "visit"},
     "run": GROUND
-    | {"answering", "choice", "crew", "early", "harvest", "question", "request", "store"}
-    | {"survey", "vision", "visit", "walk"},
+    | {"answering", "choice", "early", "harvest", "question", "request", "store", "survey"}
+    | {"task", "vision", "visit", "walk"},
     "cataloguing": GROUND
-    | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
+    | {"choice", "early", "media", "request", "store", "task", "vision", "walk"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"choice", "crew", "early", "media", "people", "question", "request", "run", "store"}
+    | {"choice", "early", "media", "people", "question", "request", "run", "store", "task"}
     | {"vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},

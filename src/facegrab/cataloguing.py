@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.media.source import find_sources
 from facegrab.request import request_of
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.library import Library
 from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.task import Orders
 from facegrab.vision.look import Eyes
 from facegrab.walk import Walk
 

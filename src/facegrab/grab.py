@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
@@ -19,6 +18,7 @@ from facegrab.run import Run
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.task import Orders
 from facegrab.vision.look import Eyes
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from facegrab.answering import Answering
 from facegrab.choice import Choice
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.harvest import Harvest
 from facegrab.question import Place, Question
@@ -17,6 +16,7 @@ from facegrab.store.naming import Naming
 from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Watcher
 from facegrab.survey import Gather
+from facegrab.task import Orders
 from facegrab.vision.look import Look
 from facegrab.visit import Visit, plan_of_known
 from facegrab.walk import Walk
@@ -33,7 +33,7 @@ class Run(Walk):
         output: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
-        orders: for the processes of ``jobs``; needed where that is more than one.
+        orders: for those of an engine; needed where the settings ask for one.
     """
 
     def __init__(

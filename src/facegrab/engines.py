@@ -1,0 +1,16 @@
+"""Who looks through segments: nobody but the run itself, processes beside it, or a cluster."""
+
+from __future__ import annotations
+
+from facegrab.crew import Crew
+from facegrab.task import Engine, Orders
+
+
+def engine_of(orders: Orders) -> Engine | None:
+    """The engine that settings ask for; None where the run looks through segments itself.
+
+    Args:
+        orders: what those of the engine have to know.
+    """
+    jobs = orders.process.jobs
+    return Crew(jobs, orders) if jobs > 1 else None
