@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "task": GROUND
     | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
     "crew": GROUND | {"models", "task"},
+    "alone": {"task", "vision"},
     "engines": {"crew", "task"},
     "relay": GROUND | {"media", "task"},
     "visit": GROUND | {"media", "store", "survey", "task", "vision"},
@@ -47,11 +48,17 @@ MAY_IMPORT = {
     | {"answering", "choice", "early", "harvest", "question", "request", "store", "survey"}
     | {"task", "vision", "visit", "walk"},
     "cataloguing": GROUND
-    | {"choice", "early", "media", "request", "store", "task", "vision", "walk"},
+    | {"choice", "early", "media", "request", "sharding", "store", "task", "vision", "walk"},
+    "shard": GROUND | {"models", "scan", "store", "survey", "task", "vision"},
+    "sharding": GROUND
+    | {"alone", "media", "shard", "store", "survey", "task"}
+    | {"vision", "visit", "walk"},
+    "joined": GROUND | {"media", "people", "relay", "scan", "shard", "store", "survey"},
+    "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"choice", "early", "media", "people", "question", "request", "run", "store", "task"}
-    | {"vision"},
+    | {"choice", "early", "media", "people", "question", "request", "run", "shard", "sharding"}
+    | {"store", "task", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
@@ -61,7 +68,7 @@ MAY_IMPORT = {
     "options": GROUND | {"__init__"},
     "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
-    "index_command": GROUND | {"choice", "indexing", "options", "people", "store"},
+    "index_command": GROUND | {"choice", "indexing", "merging", "options", "people", "store"},
     "doctor": GROUND
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
     "doctor_command": GROUND | {"doctor", "options"},

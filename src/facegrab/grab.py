@@ -13,9 +13,11 @@ from facegrab.media.source import Source, find_sources
 from facegrab.people.gallery import GalleryStats
 from facegrab.people.references import collect, load
 from facegrab.question import Question
-from facegrab.request import result_settings
+from facegrab.request import request_of, result_settings
 from facegrab.run import Run
 from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.shard import Shard
+from facegrab.sharding import own, share, unknown
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
 from facegrab.task import Orders
@@ -145,6 +147,15 @@ class FaceGrab:
             )
         with Output(Path(output), settings, library) as folder:
             sources = _without_extracts(sources, folder)
+            if self._process.shard is not None:
+                asked = request_of(self._choice, self._process)
+                new = unknown(sources, folder, asked)
+                if new:
+                    orders = Orders(self._process, self._recognition, eyes=self._eyes)
+                    return share(
+                        self._look, asked, self._process, folder, watcher or Nobody(), orders, new
+                    )
+                sources = own(sources, Shard.of(self._process.shard))
             run = Run(
                 self._look,
                 Question(self._gallery, self._choice, self._process),

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 from facegrab.media import FrameReader
 from facegrab.task import Part
 from facegrab.types import Segment
+
+
+class Facts(Protocol):
+    """What is known of a source before it is read; FrameReader has it."""
+
+    @property
+    def path(self) -> Path:
+        """The video or the images' folder."""
+
+    @property
+    def every(self) -> int:
+        """One frame in so many is looked at."""
+
+    @property
+    def width(self) -> int:
+        """Of its frames in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Of its frames in pixels."""
+
+    @property
+    def frame_count(self) -> int | None:
+        """If known."""
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """If known."""
 
 
 class Relay(FrameReader):
     """Stands in for a reader whose frames others read.
 
     Args:
-        reader: of the source, which tells about it.
+        facts: of the source.
         start: where reading goes on.
     """
 
-    def __init__(self, reader: FrameReader, start: Segment) -> None:
-        super().__init__(reader.path, reader.every)
-        self.width, self.height = reader.width, reader.height
-        self.frame_count, self.duration_seconds = reader.frame_count, reader.duration_seconds
+    def __init__(self, facts: Facts, start: Segment) -> None:
+        super().__init__(facts.path, facts.every)
+        self.width, self.height = facts.width, facts.height
+        self.frame_count, self.duration_seconds = facts.frame_count, facts.duration_seconds
         self._segments = [start]
         self._warnings: list[str] = []
         self._origin: int | None = None

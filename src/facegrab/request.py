@@ -14,7 +14,7 @@ from facegrab.vision.feed import UPSAMPLE, USEFUL_SHARE
 
 METHOD = 4
 """Counted up when the same settings find, place or judge faces otherwise than before."""
-_ONLY_SPEED = ("batch_size", "device", "threads", "jobs")
+_ONLY_SPEED = ("batch_size", "device", "threads", "jobs", "engine", "address", "shard")
 
 
 def request_of(choice: Choice, process: ProcessSettings) -> Request:

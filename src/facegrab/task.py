@@ -21,9 +21,10 @@ from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.album import Album
 from facegrab.types import Frame, Segment
-from facegrab.vision.look import Eyes
+from facegrab.vision.look import Eyes, Look
 
-_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
+NO_PIXELS = np.empty((0, 0, 3), np.uint8)
+"""Of a frame that was looked at elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,13 @@ class Worker:
 
     Args:
         orders: what it has to know.
+        look: the networks, where they are open already.
     """
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Orders, look: Look | None = None) -> None:
         self._process = orders.process
         choice = choice_of(orders.recognition, orders.process, orders.eyes)
-        self._look = Opener(choice, orders.process, orders.eyes)()
+        self._look = look or Opener(choice, orders.process, orders.eyes)()
         self._question, self._album = None, None
         if orders.gallery is not None and orders.folder is not None:
             self._question = Question(orders.gallery, choice, orders.process)
@@ -134,6 +136,8 @@ class Worker:
             frame_bytes = None if task.source.images else reader.frame_bytes
             with closing(scan_as(reader, self._look, process, frame_bytes)) as batches:
                 seen = tuple(self._cut(batches, task.place))
+            seconds = dict(self._look.seconds)
+            self._look.seconds.clear()
             following = reader.segments[1] if len(reader.segments) > 1 else None
             return Part(
                 seen,
@@ -142,7 +146,7 @@ class Worker:
                 reader.frames_damaged,
                 reader.origin,
                 tuple(reader.warnings),
-                dict(self._look.seconds),
+                seconds,
             )
 
     def _cut(self, batches: Iterator[Scanned], place: Place | None) -> Iterator[Scanned]:
@@ -152,7 +156,7 @@ class Worker:
                 names, _ = cut(self._question, place, scanned.frames, scanned.faces, self._album)
                 extracts = tuple(self._album.leave(names).items())
             frames = tuple(
-                Frame(each.index, each.pts_seconds, _NO_PIXELS, each.segment)
+                Frame(each.index, each.pts_seconds, NO_PIXELS, each.segment)
                 for each in scanned.frames
             )
             yield replace(scanned, frames=frames, extracts=extracts)

@@ -64,6 +64,7 @@ class Visit:
         reader: of what is not known; None if all is.
         frames: of the reader.
         gather: takes what is seen.
+        planned: all of its segments, where they are known without looking.
         parts: segments that others look through, and what comes of it; less those had already.
     """
 
@@ -75,6 +76,7 @@ class Visit:
     reader: FrameReader | None = None
     frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
     gather: Gather | None = None
+    planned: tuple[Segment, ...] = ()
     parts: deque[tuple[Segment, Future[Part]]] = field(default_factory=deque)
 
     @property

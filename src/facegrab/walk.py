@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -37,8 +36,9 @@ MOST_ON_THE_WAY = 64
 """Sources begun at a time, by those of an engine: short ones shall not be waited for."""
 
 
-def _first(parts: Sequence[tuple[Segment, Future[Part]]]) -> Segment | None:
-    return parts[0][0] if parts else None
+def first_of(segments: Iterable[Segment]) -> Segment | None:
+    """The first one, if there is one."""
+    return next(iter(segments), None)
 
 
 def is_sound(part: Part, segment: Segment, planned: Segment | None) -> bool:
@@ -119,7 +119,7 @@ class Walk:
         """Does all sources; what cannot be read is noted, unless it is all that there is."""
         on_the_way: deque[Visit] = deque()
         with ExitStack() as stack:
-            engine = engine_of(self._orders) if self._orders else None
+            engine = self._engine_of(self._orders) if self._orders else None
             if engine:
                 self._engine = stack.enter_context(engine)
             for source in sources:
@@ -133,6 +133,9 @@ class Walk:
         if self._last_error and len(self._summary.failed) == len(sources):
             self._summary.failed.pop()  # it is told by the error
             raise self._last_error
+
+    def _engine_of(self, orders: Orders) -> Engine | None:
+        return engine_of(orders)
 
     def _has_room(self, on_the_way: int) -> bool:
         """Whether another source may be begun before those on their way are done."""
@@ -195,10 +198,14 @@ class Walk:
             self._give_away(visit, planned)
         return visit
 
+    def _opened_look(self) -> Look:
+        self._look = self._look or self._open_look()
+        return self._look
+
     def _give_away(self, visit: Visit, planned: Sequence[Segment]) -> None:
         """Others look through the segments."""
-        assert self._engine is not None and visit.gather is not None  # noqa: PT018 - no test
-        engine, place = self._engine, visit.gather.place
+        assert self._engine is not None
+        engine, place = self._engine, visit.gather.place if visit.gather else None
         visit.parts.extend((each, engine.see(Task(visit.source, each, place))) for each in planned)
 
         def drop() -> None:
@@ -271,7 +278,7 @@ class Walk:
     def _survey(self, visit: Visit, reader: FrameReader) -> Seen:
         """Looks through a source, or through what is left of it."""
         source, seen, start = visit.source, visit.seen, visit.start
-        look = self._look = self._look or self._open_look()
+        look = self._opened_look()
         self._summary.computed = look.eyes.computed
         known = seen.frames_looked_at if seen else 0
         self._watcher.begin(plan_of(source, reader, look, self._settings.skip_frames + 1))
@@ -323,7 +330,7 @@ class Walk:
                 part = self._engine.take(future)
             except MediaError:  # it does not begin as was planned
                 part = None
-            if part is None or not is_sound(part, segment, _first(visit.parts)):
+            if part is None or not is_sound(part, segment, first_of(s for s, _ in visit.parts)):
                 every, device = self._settings.skip_frames + 1, self._settings.device
                 reader = open_source(visit.source, every, device, segment)
                 relay.go_on(visit.stack.enter_context(reader))
