@@ -38,7 +38,9 @@ MAY_IMPORT = {
     | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
     "crew": GROUND | {"models", "task"},
     "alone": {"task", "vision"},
-    "engines": {"crew", "task"},
+    "seer": GROUND | {"media", "store", "task"},
+    "cluster": GROUND | {"models", "seer", "task"},
+    "engines": {"cluster", "crew", "settings", "task"},
     "relay": GROUND | {"media", "task"},
     "visit": GROUND | {"media", "store", "survey", "task", "vision"},
     "walk": GROUND
@@ -94,6 +96,7 @@ ONLY_IN = {
     "argparse": {"cli", "options", "doctor_command", "eval_command", "index_command"}
     | {"models_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
+    "ray": {"cluster", "seer"},
     "pyarrow": {"store"},
     "dlib": set(),
 }
@@ -157,6 +160,6 @@ def test_every_library_is_declared() -> None:
     used = {name.split(".")[0] for module in MODULES for name in imports(module)}
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         needed, extras = text.split("[project.optional", 1)
-        # Asked for by one command, which names the extra.
-        where = extras if library == "pyarrow" else needed
+        # Asked for by one command or option, which names the extra.
+        where = extras if library in ("pyarrow", "ray") else needed
         assert f'"{module_of.get(library, library)}' in where, library

@@ -210,7 +210,7 @@ class TestRefused:
             "", "{}", "[]", "null", '{"sound": true}', "[" * 20_000,
             '{"frames": [0, 1, 2, 3], "signatures": "AAAA", "read": 4, "damaged": 0, "origin": 0,'
             ' "warnings": [], "metric": "euclidean", "tolerance": 1, "follows": true,'
-            ' "sound": true}',
+            ' "sound": true, "aside": false}',
             '{"frames": [0, -1]}',
         ],
     )  # fmt: skip

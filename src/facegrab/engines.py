@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from facegrab.crew import Crew
+from facegrab.settings import RAY
 from facegrab.task import Engine, Orders
 
 
@@ -12,5 +13,9 @@ def engine_of(orders: Orders) -> Engine | None:
     Args:
         orders: what those of the engine have to know.
     """
-    jobs = orders.process.jobs
-    return Crew(jobs, orders) if jobs > 1 else None
+    process = orders.process
+    if process.engine == RAY:
+        from facegrab.cluster import Cluster  # Ray is loaded where it is asked for
+
+        return Cluster(orders)
+    return Crew(process.jobs, orders) if process.jobs > 1 else None

@@ -52,6 +52,7 @@ class Relay(FrameReader):
         self.frame_count, self.duration_seconds = facts.frame_count, facts.duration_seconds
         self._segments = [start]
         self._warnings: list[str] = []
+        self._notes: list[str] = []
         self._origin: int | None = None
         self._behind: FrameReader | None = None
 
@@ -84,6 +85,10 @@ class Relay(FrameReader):
         """A segment was looked through."""
         if part.following is not None:
             self._segments.append(part.following)
+        if part.aside:
+            self._notes += part.warnings
+            self._tally.read = part.frames_read
+            return
         self._tally.read, self._tally.damaged = part.frames_read, part.frames_damaged
         self._warnings = list(part.warnings)
         self._origin = part.origin
@@ -91,7 +96,7 @@ class Relay(FrameReader):
     @property
     def warnings(self) -> list[str]:
         """What went wrong so far, one line each."""
-        return self._behind.warnings if self._behind else self._warnings
+        return [*self._notes, *(self._behind.warnings if self._behind else self._warnings)]
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -161,6 +161,7 @@ class Kept:
             "tolerance": self.terms.tolerance,
             "follows": self.terms.follows,
             "sound": self.is_sound,
+            "aside": part.aside,
         }
         following = None if part.following is None else text_of(part.following)
         return SegmentRow(
@@ -198,6 +199,7 @@ def kept_of(row: SegmentRow, faces: Faces, path: Path) -> Kept:
             None if state["origin"] is None else _whole(state["origin"], -_MOST),
             tuple(str(line) for line in state["warnings"]),
             {},
+            aside=state["aside"] is True,
         )
         terms = _terms(state)
         indices = [frame.index for frame in frames]

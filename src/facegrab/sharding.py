@@ -110,12 +110,10 @@ class Sharding(Walk):
 
     def _look_through(self, visit: Visit) -> None:
         """The next segment."""
-        assert self._engine is not None
         segment, future = visit.parts.popleft()
         after = first_of(each for each in visit.planned if each.number == segment.number + 1)
-        try:
-            part = self._engine.take(future)
-        except MediaError:  # it does not begin as was planned, or cannot be read
+        part = self._taken(segment, future, after)
+        if part is None:
             part = Part((), None, segment.frames_read, segment.frames_damaged + 1, None, (), {})
         for stage, seconds in part.seconds.items():
             self._summary.add_seconds(stage, seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from facegrab.people.gallery import Gallery
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.store.album import Album
+from facegrab.store.album import Album, Tray
 from facegrab.types import Frame, Segment
 from facegrab.vision.look import Eyes, Look
 
@@ -54,11 +54,13 @@ class Task:
         source: that it is of.
         start: where it begins.
         place: the source as the answers speak of it; None where nothing is cut out.
+        content: what the source is known by.
     """
 
     source: Source
     start: Segment
     place: Place | None
+    content: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,7 @@ class Part:
         origin: of the reader.
         warnings: of the reader.
         seconds: spent, by stage.
+        aside: nothing was seen: it cannot be looked at; the warnings say so.
     """
 
     batches: tuple[Scanned, ...]
@@ -82,6 +85,25 @@ class Part:
     origin: int | None
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+    aside: bool = False
+
+    @classmethod
+    def set_aside(cls, segment: Segment, following: Segment | None, why: str) -> Part:
+        """Of a segment that cannot be looked at, though others can.
+
+        Args:
+            segment: where it begins.
+            following: where the next one does; None if there is none.
+            why: for people.
+        """
+        end = "on" if following is None else f"to {following.first_frame - 1}"
+        note = f"set aside, from frame {segment.first_frame} {end}: {why}"
+        read = (following or segment).frames_read
+        return cls((), following, read, segment.frames_damaged, None, (note,), {}, aside=True)
+
+
+class SetAsideError(Exception):
+    """A segment cannot be looked at: whoever does so dies. The message says why."""
 
 
 class Engine(Protocol):
@@ -103,6 +125,7 @@ class Engine(Protocol):
 
         Raises:
             DeviceError: whoever looked at it died.
+            SetAsideError: so does everybody who looks at it.
             whatever looking raises.
         """
 
@@ -116,15 +139,20 @@ class Worker:
     Args:
         orders: what it has to know.
         look: the networks, where they are open already.
+        tray: where what is cut out is put, in place of the folder.
     """
 
-    def __init__(self, orders: Orders, look: Look | None = None) -> None:
+    def __init__(self, orders: Orders, look: Look | None = None, tray: Tray | None = None) -> None:
         self._process = orders.process
         choice = choice_of(orders.recognition, orders.process, orders.eyes)
         self._look = look or Opener(choice, orders.process, orders.eyes)()
-        self._question, self._album = None, None
-        if orders.gallery is not None and orders.folder is not None:
+        self.computed = self._look.eyes.computed
+        """What the networks run on."""
+        self._question: Question | None = None
+        self._album: Album | Tray | None = tray
+        if orders.gallery is not None and (tray or orders.folder):
             self._question = Question(orders.gallery, choice, orders.process)
+        if self._question and orders.folder and not tray:
             self._album = Album(orders.folder)
 
     def see(self, task: Task) -> Part:
@@ -154,7 +182,8 @@ class Worker:
             extracts = None
             if self._question and self._album and place:
                 names, _ = cut(self._question, place, scanned.frames, scanned.faces, self._album)
-                extracts = tuple(self._album.leave(names).items())
+                left: Mapping[str, Path | bytes] = self._album.leave(names)
+                extracts = tuple(left.items())
             frames = tuple(
                 Frame(each.index, each.pts_seconds, NO_PIXELS, each.segment)
                 for each in scanned.frames

@@ -6,7 +6,9 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import chain
 from math import ceil
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from facegrab.settings import ProcessSettings
 from facegrab.store.index import Request, Seen
 from facegrab.summary import Summary, Watcher
 from facegrab.survey import Gather, Survey, segment_of
-from facegrab.task import Engine, Orders, Part, Task
+from facegrab.task import Engine, Orders, Part, SetAsideError, Task
 from facegrab.types import Frame, Segment
 from facegrab.vision.look import Look
 from facegrab.visit import NotReadError, Store, Visit, plan_of, plan_of_known
@@ -196,7 +198,24 @@ class Walk:
             reader.close()
             visit.reader = Relay(reader, planned[0])
             self._give_away(visit, planned)
+        elif self._engine:
+            self._begin_in_turn(visit, reader)
         return visit
+
+    def _begin_in_turn(self, visit: Visit, reader: FrameReader) -> None:
+        """Sources after it begin before it is looked at, and have later rows all the same.
+
+        Raises:
+            NotReadError: it cannot be read.
+        """
+        assert visit.gather is not None
+        try:
+            first = next(visit.frames, None)
+        except (MediaError, MissingError) as error:
+            raise NotReadError(error) from error
+        if first is not None:
+            visit.frames = chain([first], visit.frames)
+            visit.gather.begin(reader)
 
     def _opened_look(self) -> Look:
         self._look = self._look or self._open_look()
@@ -206,7 +225,9 @@ class Walk:
         """Others look through the segments."""
         assert self._engine is not None
         engine, place = self._engine, visit.gather.place if visit.gather else None
-        visit.parts.extend((each, engine.see(Task(visit.source, each, place))) for each in planned)
+        visit.parts.extend(
+            (each, engine.see(Task(visit.source, each, place, visit.content))) for each in planned
+        )
 
         def drop() -> None:
             for _, future in visit.parts:
@@ -323,14 +344,11 @@ class Walk:
         Damage may throw the frames' numbers off, and then only whoever has read all that is before
         knows them.
         """
-        assert self._engine is not None
         while visit.parts:
             segment, future = visit.parts.popleft()
-            try:
-                part = self._engine.take(future)
-            except MediaError:  # it does not begin as was planned
-                part = None
-            if part is None or not is_sound(part, segment, first_of(s for s, _ in visit.parts)):
+            after = first_of(each for each, _ in visit.parts)
+            part = self._taken(segment, future, after)
+            if part is None or not is_sound(part, segment, after):
                 every, device = self._settings.skip_frames + 1, self._settings.device
                 reader = open_source(visit.source, every, device, segment)
                 relay.go_on(visit.stack.enter_context(reader))
@@ -341,6 +359,16 @@ class Walk:
             for stage, seconds in part.seconds.items():
                 self._summary.add_seconds(stage, seconds)
             yield from part.batches
+
+    def _taken(self, segment: Segment, future: Future[Part], after: Segment | None) -> Part | None:
+        """What came of a segment; None if it does not begin as was planned."""
+        assert self._engine is not None
+        try:
+            return self._engine.take(future)
+        except MediaError:
+            return None
+        except SetAsideError as error:
+            return Part.set_aside(segment, after, str(error))
 
     def _linker(self, source: Source, seen: Seen | None, look: Look) -> Linker:
         """Joins faces to tracks, on from where the last segment ended."""
