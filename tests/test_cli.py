@@ -53,6 +53,9 @@ OPTIONS = {
     "--people": None,
     "--not": None,
     "--grow": None,
+    "--engine": None,
+    "--address": None,
+    "--shard": None,
     "--group": None,
 }  # fmt: skip
 

@@ -36,20 +36,33 @@ MAY_IMPORT = {
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "again": GROUND | {"models", "people", "question"},
-    "crew": GROUND
-    | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
-    "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
+    "task": GROUND
+    | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
+    "crew": GROUND | {"models", "task"},
+    "alone": {"task", "vision"},
+    "seer": GROUND | {"media", "store", "task"},
+    "cluster": GROUND | {"models", "seer", "task"},
+    "engines": {"cluster", "crew", "settings", "task"},
+    "relay": GROUND | {"media", "task"},
+    "visit": GROUND | {"media", "store", "survey", "task", "vision"},
     "walk": GROUND
-    | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
+    | {"early", "engines", "media", "people", "relay", "scan", "store", "survey", "task"}
+    | {"vision", "visit"},
     "run": GROUND
-    | {"again", "answering", "choice", "crew", "early", "harvest", "media", "people", "question"}
-    | {"request", "store", "survey", "vision", "visit", "walk"},
+    | {"again", "answering", "choice", "early", "harvest", "media", "people", "question"}
+    | {"request", "store", "survey", "task", "vision", "visit", "walk"},
     "cataloguing": GROUND
-    | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
+    | {"choice", "early", "media", "request", "sharding", "store", "task", "vision", "walk"},
+    "shard": GROUND | {"models", "scan", "store", "survey", "task", "vision"},
+    "sharding": GROUND
+    | {"alone", "media", "shard", "store", "survey", "task"}
+    | {"vision", "visit", "walk"},
+    "joined": GROUND | {"media", "people", "relay", "scan", "shard", "store", "survey"},
+    "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"again", "choice", "crew", "early", "media", "people", "question", "request", "run"}
-    | {"store", "vision"},
+    | {"again", "choice", "early", "media", "people", "question", "request", "run", "shard"}
+    | {"sharding", "store", "task", "vision"},
     "view": GROUND | {"__init__", "people", "store"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
@@ -60,7 +73,8 @@ MAY_IMPORT = {
     "options": GROUND | {"__init__"},
     "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "people", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
-    "index_command": GROUND | {"choice", "indexing", "options", "people", "store", "view"},
+    "index_command": GROUND
+    | {"choice", "indexing", "merging", "options", "people", "store", "view"},
     "doctor": GROUND
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
     "doctor_command": GROUND | {"doctor", "options"},
@@ -89,6 +103,7 @@ ONLY_IN = {
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
     "markupsafe": {"view"},
+    "ray": {"cluster", "seer"},
     "pyarrow": {"store"},
     "dlib": set(),
 }
@@ -157,6 +172,6 @@ def test_every_library_is_declared() -> None:
     used = {name.split(".")[0] for module in MODULES for name in imports(module)}
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         needed, extras = text.split("[project.optional", 1)
-        # Asked for by one command, which names the extra.
-        where = extras if library == "pyarrow" else needed
+        # Asked for by one command or option, which names the extra.
+        where = extras if library in ("pyarrow", "ray") else needed
         assert f'"{module_of.get(library, library)}' in where, library

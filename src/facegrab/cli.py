@@ -79,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             precision=options.precision,
             threads=options.threads,
             jobs=options.jobs,
+            engine=options.engine,
+            address=options.address,
+            shard=options.shard,
         )
         return _run(options, recognition, process)
     except FaceGrabError as error:

@@ -169,6 +169,9 @@ class Screen:
         self.say(f"{_number(summary.faces_found, 'face')} in {index}")
         if summary.computed:
             self.say(f"computed on {summary.computed}")
+        if summary.shard:
+            self.say(_next_of_shard(summary.shard, index))
+            return
         self.say(f"ask it: facegrab -r REFERENCE -i ... -o FOLDER --index {index}")
 
     def say_summary(self, summary: Summary, output: str) -> None:
@@ -177,8 +180,19 @@ class Screen:
             self.say(line)
         for warning in summary.warnings:
             self.say(f"warning: {warning}")
+        if summary.shard:
+            self.say(_frames_line(summary))
+            self.say(_next_of_shard(summary.shard, output))
+            return
         for line in summary_lines(summary, output):
             self.say(line)
+
+
+def _next_of_shard(shard: str, where: str) -> str:
+    return (
+        f"share {shard} is in {where}; when all are there: facegrab index merge {where} ... "
+        "-o ALL.db, and ask that: facegrab -r REFERENCE -i ... -o FOLDER --index ALL.db"
+    )
 
 
 def _frames_line(summary: Summary) -> str:

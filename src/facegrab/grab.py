@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MissingError, SettingError
 from facegrab.media.source import Source, find_sources
@@ -18,11 +17,14 @@ from facegrab.people.judge import Asked, Person
 from facegrab.people.references import load
 from facegrab.people.who import collect_others, collect_people
 from facegrab.question import Question
-from facegrab.request import result_settings
+from facegrab.request import request_of, result_settings
 from facegrab.run import Run
 from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
+from facegrab.shard import Shard
+from facegrab.sharding import own, share, unknown
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.task import Orders
 from facegrab.vision.look import Eyes
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
@@ -205,6 +207,15 @@ class FaceGrab:
             )
         with Output(Path(output), settings, library) as folder:
             sources = _without_extracts(sources, folder)
+            if self._process.shard is not None:
+                asked = request_of(self._choice, self._process)
+                new = unknown(sources, folder, asked)
+                if new:
+                    orders = Orders(self._process, self._recognition, eyes=self._eyes)
+                    return share(
+                        self._look, asked, self._process, folder, watcher or Nobody(), orders, new
+                    )
+                sources = own(sources, Shard.of(self._process.shard))
             run = Run(
                 self._look,
                 Question(self._asked, self._choice, self._process),

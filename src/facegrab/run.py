@@ -11,7 +11,6 @@ from pathlib import Path
 from facegrab.again import Again
 from facegrab.answering import Answering
 from facegrab.choice import Choice
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MediaError, MissingError
 from facegrab.harvest import Harvest
@@ -25,6 +24,7 @@ from facegrab.store.naming import Naming
 from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Stranger, Watcher
 from facegrab.survey import Gather
+from facegrab.task import Orders
 from facegrab.types import Faces
 from facegrab.vision.look import Look
 from facegrab.visit import NotReadError, Visit, plan_of_known
@@ -57,7 +57,7 @@ class Run(Walk):
         output: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
-        orders: for the processes of ``jobs``; needed where that is more than one.
+        orders: for those of an engine; needed where the settings ask for one.
         again: decides once more when all sources are seen; None: what is said at first stays.
     """
 

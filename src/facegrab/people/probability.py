@@ -225,7 +225,8 @@ class Neighbours:
         """How sure it is that the person is somebody else in the same frame: float64 (R,)."""
         beside = self._together.table(rows, sure, len(self._length))
         twice = self._near(rows, sure) <= MIRRORED
-        return np.where(beside & ~twice, first[sure], 0).max(axis=1)
+        found = np.where(beside & ~twice, first[sure], 0).max(axis=1)
+        return np.asarray(found, np.float64)
 
     def _nearest_stranger(self, rows: IntArray, strangers: IntArray) -> Floats:
         """``near`` to the nearest stranger that does not stand in the same frame: float64 (R,)."""

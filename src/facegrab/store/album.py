@@ -184,9 +184,21 @@ class Album:
         self.flush()
         return {name: self._handed_over.pop(name) for name in names}
 
-    def adopt(self, left: Mapping[str, Path]) -> None:
-        """Takes images that another process's album left in the same folder."""
-        self._handed_over.update(left)
+    def adopt(self, left: Mapping[str, Path | bytes]) -> None:
+        """Takes images that another process's album left in the same folder, or that it sent.
+
+        Raises:
+            OutputError, AccessError: an image before these could not be written.
+        """
+        for name, image in left.items():
+            if isinstance(image, Path):
+                self._handed_over[name] = image
+                continue
+            if self._waiting_bytes + len(image) > MOST_WAITING_BYTES:
+                self.flush()
+            self._waiting_bytes += len(image)
+            self._handed_over[name] = part_of(self._folder / name)
+            self._waiting.append(self._pool.submit(self._put, name, image))
 
     def take_over(self, file: str, name: str) -> bool:
         """Hands over an image that is in the folder already, to get another place.
@@ -268,17 +280,45 @@ class Album:
         self._waiting_bytes = 0
 
     def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
-        suffix = Path(name).suffix
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        _, encoded = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
-        content = encoded.tobytes()
-        if origin is not None:
-            content = embed_origin(content, origin)
+        self._put(name, encoded(name, image, origin))
+
+    def _put(self, name: str, content: bytes) -> None:
         path = self._folder / name
         if path.parent != self._folder:
             make_folder(path.parent)
         with writing(path):
             part_of(path).write_bytes(content)
+
+
+class Tray:
+    """Holds images, encoded, for somebody else's album; see Album."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytes] = {}
+
+    def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
+        """Hands over an image, see Album.write."""
+        self._held[name] = encoded(name, image, origin)
+
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """The same for one that will probably not be kept."""
+        self._held[name] = encoded(name, image, origin)
+
+    def leave(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Gives images away that were handed over: what an album writes."""
+        return {name: self._held.pop(name) for name in names}
+
+
+def encoded(name: str, image: Image, origin: Origin | None) -> bytes:
+    """An image as a file holds it.
+
+    Args:
+        name: see Album.write, as are those that follow.
+    """
+    suffix = Path(name).suffix
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
+    return content.tobytes() if origin is None else embed_origin(content.tobytes(), origin)
 
 
 def _last(path: Path) -> None:

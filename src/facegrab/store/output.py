@@ -146,8 +146,12 @@ class Output:
         """Whether an extract was handed over and is neither kept nor dropped."""
         return self._open()[1].has(name)
 
-    def adopt(self, left: Mapping[str, Path]) -> None:
-        """Takes extracts that another process left in the folder, see Album.adopt."""
+    def adopt(self, left: Mapping[str, Path | bytes]) -> None:
+        """Takes extracts that others cut, see Album.adopt.
+
+        Raises:
+            OutputError, AccessError: one before them could not be written.
+        """
         self._open()[1].adopt(left)
 
     def take_over(self, file: str, name: str) -> bool:
