@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "grab": GROUND
     | {"again", "choice", "crew", "early", "media", "people", "question", "request", "run"}
     | {"store", "vision"},
-    "view": GROUND | {"__init__", "people", "store"},
+    "view": GROUND | {"__init__", "people", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
