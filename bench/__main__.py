@@ -28,6 +28,7 @@ from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
 from bench.people import people
+from bench.pose import poses
 from bench.precision import precision
 from bench.shots import shots
 from bench.startup import startup
@@ -49,6 +50,7 @@ MEASURES: dict[str, Measure] = {
     "detection": detection,
     "verification": verification,
     "precision": precision,
+    "pose": poses,
     "hamilton": hamilton,
     "crowd": crowd_found,
     "shots": shots,

@@ -63,7 +63,7 @@ MAY_IMPORT = {
     "grab": GROUND
     | {"again", "choice", "early", "media", "people", "question", "request", "run", "shard"}
     | {"sharding", "store", "task", "vision"},
-    "view": GROUND | {"__init__", "people", "store"},
+    "view": GROUND | {"__init__", "people", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
