@@ -65,6 +65,7 @@ class Album:
         self._handed_over: dict[str, Path] = {}
         self._held: dict[str, tuple[Image, Origin]] = {}
         self._held_bytes = 0
+        self._left: set[Path] = set()
 
     def __enter__(self) -> Album:
         return self
@@ -73,10 +74,18 @@ class Album:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads and removes what was neither kept nor dropped."""
+        """Ends the threads and removes what was neither kept nor dropped, and folders left empty.
+
+        Not before, because images of other processes may be on their way into them.
+        """
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._waiting.clear()
         self.drop()
+        below = {each for place in self._left for each in (place, *place.parents)}
+        for each in sorted(below, reverse=True):  # those inside another before it
+            if self._folder in each.parents:
+                with suppress(OSError):  # something is in it
+                    each.rmdir()
 
     def sweep(self) -> None:
         """Removes what a run that died left under temporary names; nobody else may be writing.
@@ -165,7 +174,7 @@ class Album:
                 make_folder(place.parent)
             with writing(place):
                 self._handed_over[name].replace(place)
-            del self._handed_over[name]
+            self._left.add(self._handed_over.pop(name).parent)
         self._folders_last([places.get(name, name) for name in kept])
 
     def leave(self, names: Iterable[str]) -> dict[str, Path]:
@@ -239,6 +248,7 @@ class Album:
         for part in self._handed_over.values():
             with suppress(OSError):
                 part.unlink()
+            self._left.add(part.parent)
         self._handed_over.clear()
 
     def discard(self, names: Iterable[str]) -> list[str]:
@@ -255,6 +265,7 @@ class Album:
         for name in names:
             try:
                 if leads_inside(name):
+                    self._left.add((self._folder / name).parent)
                     (self._folder / name).unlink()
                     removed.append(name)
             except FileNotFoundError:

@@ -132,6 +132,16 @@ class Output:
             return frozenset()
         return self._open()[3].files()
 
+    def finished(self) -> dict[str, str]:
+        """Paths of the sources that earlier runs answered here, by content.
+
+        Raises:
+            StoreError: the folder holds another run's result.
+        """
+        if self._opened is None and not (self.folder / INDEX_NAME).exists():
+            return {}
+        return self._open()[3].finished()
+
     def extracts_of(
         self, source: int, first_frame: int, last_frame: int
     ) -> dict[tuple[int, int, str], str]:
