@@ -110,10 +110,11 @@ def _rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def hue(degrees: float) -> tuple[int, int, int]:
-    """A colour so many degrees from red, 90 is green, as HueRecogniser measures it."""
-    red, green = float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
-    strongest = max(red, green)
-    return 25 + round(200 * red / strongest), 25 + round(200 * green / strongest), 25
+    """A colour so many degrees from red, as HueRecogniser measures it: 90 is green, -90 blue."""
+    red, other = (float(f(np.radians(abs(degrees)))) for f in (np.cos, np.sin))
+    strongest = max(red, other)
+    values = [25 + round(200 * part / strongest) for part in (red, other)]
+    return (values[0], values[1], 25) if degrees >= 0 else (values[0], 25, values[1])
 
 
 def square(frame: Image, degrees: float, x: int, y: int) -> None:
