@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from clips import write_clip
-from fakes import PaintedDetector, fail_at, painted_eyes, query, rows, scene, table
+from fakes import CtrlC, PaintedDetector, fail_at, painted_eyes, query, rows, scene, table
 from stopped import portrait, square
 
 from facegrab.answering import Answering
@@ -20,7 +20,7 @@ from facegrab.media.spans import SpansReader
 from facegrab.media.video import VideoReader
 from facegrab.people.gallery import Gallery
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.summary import OTHER_PERSON, Summary
+from facegrab.summary import OTHER_PERSON, Summary, Watcher
 from facegrab.types import Frame
 
 COUNT = 8
@@ -73,6 +73,7 @@ class Studio:
         *,
         others: Sequence[Path] = (),
         index: Path | None = None,
+        watcher: Watcher | None = None,
         align: tuple[str, ...] = ("mean-face",),
         **recognition: Any,
     ) -> Summary:
@@ -87,7 +88,7 @@ class Studio:
             for reader in (VideoReader, SpansReader):
                 patch.setattr(reader, "__next__", self._counting(reader.__next__))
             try:
-                return grab.process(sources, self.home / out, index=index)
+                return grab.process(sources, self.home / out, index=index, watcher=watcher)
             finally:
                 self.looked_at = sum(eyes.detector.batches)
 
@@ -401,6 +402,22 @@ class TestGroup:
             with pytest.raises(StoreError, match=r"[ab]\.mp4, too"):
                 studio.asks("*", some, "out", group=True)
         assert (studio.files("out"), rows(studio.home / "out")) == before
+
+    @pytest.mark.parametrize("steps", [1, 2, 3, 4])
+    def test_stopped_it_tells_what_is_there_and_goes_on(
+        self, studio: Studio, films: list[Path], steps: int
+    ) -> None:
+        """Two steps are a video; what is not sorted yet lies beside the folders."""
+        summary = studio.asks("*", films[:2], "out", group=True, watcher=CtrlC(steps))
+        assert summary.interrupted
+        there = studio.images("out")
+        assert there.keys() <= {""}
+        assert summary.faces_written == sum(there.values())
+        assert summary.faces_found == sum(there.values()) == len(table(studio.home / "out"))
+        assert sum(there.values()) == (8, 16, 20, 21)[steps - 1]
+        studio.asks("*", films[:2], "out", group=True)
+        studio.asks("*", films[:2], "fresh", group=True)
+        assert studio.files("out") == studio.files("fresh")
 
     def test_nobody_at_all(self, studio: Studio) -> None:
         summary = studio.asks("*", studio.film("empty"), "out", group=True)

@@ -93,11 +93,18 @@ class Run(Walk):
             self._count(gather.row, gather.path)
 
     def _visit_all(self, sources: Sequence[Source]) -> None:
-        super()._visit_all(sources)
-        for each in self._answered:
-            with self._noting(each.place.source):
-                self._answer_again(each)
-        if self._again and self._answered:
+        try:
+            super()._visit_all(sources)
+            any_answered = bool(self._answered)
+            while self._answered:
+                each = self._answered.pop(0)
+                with self._noting(each.place.source):
+                    self._answer_again(each)
+        except KeyboardInterrupt:
+            for each in self._answered:  # whose turn has not come
+                self._count(each.place.row, each.place.source.path)
+            raise
+        if self._again and any_answered:
             self._again.save(self._output.folder)
 
     def _answer(self, visit: Visit) -> None:
