@@ -110,21 +110,23 @@ def _turned(setup: Setup, spec: RecogniserSpec, known: _Known) -> Iterator[Row]:
     random = np.random.default_rng(5)
     for turns in (("front",), ("half left", "half right")):
         found = drawn = faces = 0
+        people = set()
         for row in np.flatnonzero(np.isin(known.turn, [TURNS.index(t) for t in turns])).tolist():
             others = (known.person == known.person[row]) & (known.turn == FRONT)
             ahead = np.setdiff1d(np.flatnonzero(others), [row])
             if len(ahead) < REFERENCES:
                 continue
             faces += 1
+            people.add(int(known.person[row]))
             for _ in range(setup.rounds(DRAWS, DRAWS_QUICK)):
                 rows = random.permutation(ahead)[:REFERENCES]
                 found += _found(spec, known.embedding[rows], known.plain[row])
                 drawn += 1
         yield Row(
-            f"refs, {spec.name}: faces {' or '.join(turns)}, {REFERENCES} references from the front",
+            f"refs, {spec.name}: faces {' or '.join(turns)}, by {REFERENCES} from the front",
             f"{found / max(drawn, 1):.1%} found",
-            ratio=f"{faces} faces",
-            values={"faces": faces, "found": found / max(drawn, 1)},
+            f"{faces} faces of {len(people)} people",
+            values={"faces": faces, "people": len(people), "found": found / max(drawn, 1)},
         )
 
 
