@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TypeAlias
 
 import cv2
@@ -19,6 +20,9 @@ from facegrab.models.compute import choose
 from facegrab.models.specs import RecogniserSpec
 from facegrab.people.decide import people_distances
 from facegrab.people.gallery import Gallery, distances
+from facegrab.people.reference_check import check
+from facegrab.people.reference_look import look_at
+from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, FloatArray, Image
 from facegrab.vision.eyes import open_eyes
 from facegrab.vision.feed import Wanted
@@ -29,6 +33,7 @@ from facegrab.vision.quality import fingerprint
 JITTER = 5
 """As a run has it."""
 REFERENCES = 3
+BLUR_THRESHOLD = ProcessSettings().blur_threshold
 DRAWS, DRAWS_QUICK = 40, 4
 """Of references, for each face that is looked for."""
 FRONT = TURNS.index("front")
@@ -71,10 +76,35 @@ def refs(setup: Setup) -> Iterator[Row]:
             Wanted(),
         )
         known = _known(setup, look)
+        yield _mixed(setup, spec, look)
         yield from _turned(setup, spec, known)
         yield _profile(spec, look)
         yield from _small(setup, spec, look, known)
         yield from _copies(setup, spec, look, known)
+
+
+def _mixed(setup: Setup, spec: RecogniserSpec, look: Look) -> Row:
+    """Of ten pictures of one and nine of another, in every pair of people, those that are kept."""
+    folders = sorted(media("people", "lfw10x10").iterdir())[: setup.rounds(10, 3)]
+    people = [look_at([str(each)], JITTER, lambda: look, spec) for each in folders]
+    right = strangers = lost = 0
+    pairs = list(permutations(people, 2))
+    for one, other in pairs:
+        mixed = [*one, *other[:-1]]
+        found = check(mixed, spec.metric, spec.tolerance, blur_threshold=BLUR_THRESHOLD)
+        own, others = found[: len(one)], found[len(one) :]
+        wrong = sum(each.verdict == "kept" for each in others)
+        strangers += wrong
+        lost += sum(each.verdict == "other" for each in own)
+        right += sum(each.verdict == "kept" for each in own) > wrong
+    return Row(
+        f"refs, {spec.name}: the one meant, ten pictures of one and nine of another",
+        f"{right} of {len(pairs)} right",
+        f"{strangers} strangers kept, {lost} called strangers",
+        required="all",
+        met=right == len(pairs),
+        values={"right": right, "pairs": len(pairs), "strangers": strangers, "lost": lost},
+    )
 
 
 def _known(setup: Setup, look: Look) -> _Known:
@@ -118,7 +148,8 @@ def _turned(setup: Setup, spec: RecogniserSpec, known: _Known) -> Iterator[Row]:
                 continue
             faces += 1
             people.add(int(known.person[row]))
-            for _ in range(setup.rounds(DRAWS, DRAWS_QUICK)):
+            for _ in range(setup.rounds(BLUR_THRESHOLD = ProcessSettings().blur_threshold
+DRAWS, DRAWS_QUICK)):
                 rows = random.permutation(ahead)[:REFERENCES]
                 found += _found(spec, known.embedding[rows], known.plain[row])
                 drawn += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,13 +13,8 @@ from numpy.typing import NDArray
 from facegrab.errors import GalleryError
 from facegrab.models.specs import Metric
 from facegrab.people.gallery import distances
-from facegrab.people.identity import (
-    Identity,
-    Members,
-    common_identity,
-    distance_to,
-    nearest_by_picture,
-)
+from facegrab.people.identity import Identity, common_identity, nearest_by_picture
+from facegrab.store.files import printable
 from facegrab.types import FloatArray, IntArray
 
 SMALLEST_PX = 40
@@ -128,33 +123,32 @@ def check(
             "one person, seen from the front"
         )
     copy_of = _copies(pictures, metric, tolerance)
-    good = (faces.size_px >= smallest_px) & (faces.sharpness >= blur_threshold)
-    members = _members(pictures, faces, good, copy_of, metric, tolerance)
-    away = distance_to(faces.embedding, faces.picture, members, faces.embedding, metric)
-    chosen = nearest_by_picture(away, faces.picture) | dict(members)
+    poor = _poor(faces, smallest_px, blur_threshold)
+    votes = _votes(faces, poor, copy_of)
+    person = common_identity(faces.embedding, faces.picture, votes, metric, tolerance)
+    if person.rival:
+        raise _too_close(pictures, person)
+    away = person.distance
+    fitting = np.where(person.taken | ~(away <= tolerance), np.inf, away)
+    fitting[list(person.members.values())] = -1
+    # Where none is the person's, the one most like the person, to tell how far off it is.
+    nearest = nearest_by_picture(np.where(np.isinf(fitting), 1e6 + away, fitting), faces.picture)
     found = []
     for number, each in enumerate(pictures):
-        row = chosen.get(number)
+        row = nearest.get(number)
         if row is None:
             found.append(Finding(each.name, "no face" if each.readable else "unreadable"))
             continue
-        verdict: Verdict = "kept"
-        if number in copy_of:
-            verdict = "duplicate"
-        elif members.get(number) != row and away[row] > tolerance:
-            verdict = "other"
-        elif faces.size_px[row] < smallest_px:
-            verdict = "small"
-        elif faces.sharpness[row] < blur_threshold:
-            verdict = "blurred"
+        verdict = poor[row] or "kept" if np.isfinite(fitting[row]) else "other"
+        original = copy_of.get(number)
         found.append(
             Finding(
-                each.name,
-                verdict,
-                int(row - faces.first[number]),
-                len(each.embedding),
-                float(away[row]) if np.isfinite(away[row]) else None,
-                pictures[copy_of[number]].name if number in copy_of else "",
+                name=each.name,
+                verdict=verdict if original is None else "duplicate",
+                face=row - int(faces.first[number]),
+                faces=len(each.embedding),
+                distance=float(away[row]) if np.isfinite(away[row]) else None,
+                of="" if original is None else pictures[original].name,
             )
         )
     return found
@@ -182,24 +176,24 @@ class _Faces:
         )
 
 
-def _members(
-    pictures: Sequence[Pictured],
-    faces: _Faces,
-    good: NDArray[np.bool_],
-    copy_of: dict[int, int],
-    metric: Metric,
-    tolerance: float,
-) -> Members:
-    """The person's faces by picture: rows."""
-    once = ~np.isin(faces.picture, list(copy_of))
-    rows = np.flatnonzero(good & once) if (good & once).any() else np.flatnonzero(once)
-    if len(np.unique(faces.picture[rows])) == 1:  # as a run does
-        row = int(rows[faces.size_px[rows].argmax()])
-        return {int(faces.picture[row]): row}
-    found = common_identity(faces.embedding[rows], faces.picture[rows], metric, tolerance)
-    if found.rival:
-        raise _too_close(pictures, found)
-    return {number: int(rows[row]) for number, row in found.members.items()}
+def _poor(faces: _Faces, smallest_px: float, blur_threshold: float) -> list[Verdict | None]:
+    """What is wrong with each face, whoever it is."""
+    return [
+        "small" if size_px < smallest_px else "blurred" if sharpness < blur_threshold else None
+        for size_px, sharpness in zip(faces.size_px.tolist(), faces.sharpness.tolist(), strict=True)
+    ]
+
+
+def _votes(
+    faces: _Faces, poor: Sequence[Verdict | None], copy_of: Mapping[int, int]
+) -> NDArray[np.bool_]:
+    """Which faces say who is meant."""
+    votes = ~np.isin(faces.picture, list(copy_of))
+    good = votes & np.array([each is None for each in poor])
+    votes = good if good.any() else votes
+    if len(np.unique(faces.picture[votes])) == 1:  # the largest, as in a run
+        votes = np.arange(len(votes)) == np.where(votes, faces.size_px, -np.inf).argmax()
+    return votes
 
 
 def _too_close(pictures: Sequence[Pictured], found: Identity) -> GalleryError:
@@ -227,7 +221,7 @@ def _list(names: Sequence[str]) -> str:
     parents = {str(Path(name).parent) for name in names}
     short = [names[0], *(Path(each).name if len(parents) == 1 else each for each in names[1:])]
     more = len(short) - MOST_NAMED
-    return ", ".join(short[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return printable(", ".join(short[:MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
 def _copies(pictures: Sequence[Pictured], metric: Metric, tolerance: float) -> dict[int, int]:
@@ -254,4 +248,6 @@ def _same(one: Pictured, other: Pictured, metric: Metric, limit: float) -> bool:
         if (one.fingerprint != other.fingerprint).sum() > ALIKE_BITS:
             return False
         return bool(distances(one.embedding, other.embedding, metric).min() <= limit)
-    return bool((one.embedding[:, None] == other.embedding).all(axis=2).any())
+    # Of a saved reference nothing but its numbers is known, and mostly the file that it is of.
+    both_known = bool(one.hash and other.hash)
+    return not both_known and bool((one.embedding[:, None] == other.embedding).all(axis=2).any())
