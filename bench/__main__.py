@@ -30,6 +30,7 @@ from bench.pair import pair
 from bench.people import people
 from bench.pose import poses
 from bench.precision import precision
+from bench.refs import refs
 from bench.shots import shots
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
@@ -53,6 +54,7 @@ MEASURES: dict[str, Measure] = {
     "pose": poses,
     "hamilton": hamilton,
     "crowd": crowd_found,
+    "refs": refs,
     "shots": shots,
     "tracks": tracks,
     "people": people,

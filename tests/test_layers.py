@@ -68,7 +68,8 @@ MAY_IMPORT = {
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
     "eval_command": GROUND
-    | {"evaluate", "options", "models", "roc", "store", "verification", "vision"},
+    | {"evaluate", "options", "models", "roc", "store", "telling", "verification", "vision"},
+    "telling": {"store"},
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "people", "view"},
@@ -79,6 +80,7 @@ MAY_IMPORT = {
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
     "doctor_command": GROUND | {"doctor", "options"},
     "models_command": {"errors", "settings", "types", "models", "options"},
+    "refs_command": GROUND | {"choice", "options", "people", "store", "telling"},
     "report_command": {"errors", "options", "store", "view"},
     "show_command": {"errors", "options", "store"},
     "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
@@ -99,7 +101,7 @@ ONLY_IN = {
     "zipfile": {"models", "people"},
     "rich": {"console"},
     "argparse": {"cli", "options", "doctor_command", "eval_command", "index_command"}
-    | {"models_command", "report_command", "scan_command", "show_command"},
+    | {"models_command", "refs_command", "report_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
     "markupsafe": {"view"},

@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": "facegrab.eval_command",
     "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
     "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",

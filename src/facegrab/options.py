@@ -29,8 +29,8 @@ def run_parser() -> Parser:
         description="Writes aligned images of one person's face, and nobody else's, out of videos "
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
-        "facegrab scan, facegrab index, facegrab models, facegrab eval, facegrab show, facegrab "
-        "doctor; each has a --help.",
+        "facegrab scan, facegrab index, facegrab models, facegrab refs, facegrab eval, facegrab "
+        "show, facegrab report, facegrab doctor; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
