@@ -22,6 +22,7 @@ from bench.fourk import fourk
 from bench.group import groups
 from bench.growth import growth
 from bench.jobs import jobs
+from bench.live import live
 from bench.machine import busy, machine
 from bench.media import Setup
 from bench.mtcnn import mtcnn
@@ -66,6 +67,7 @@ MEASURES: dict[str, Measure] = {
     "pair": pair,
     "ask": ask,
     "jobs": jobs,
+    "live": live,
     "ancestor": ancestor,
 }
 

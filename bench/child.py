@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import time
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from bench.machine import peak_bytes
 
 if TYPE_CHECKING:
     from facegrab.summary import Plan
+    from facegrab.view.live import Live
 
 
 def main() -> None:
@@ -39,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--reference", default="*")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--settings", type=json.loads, default={})
+    parser.add_argument("--live", action="store_true", help="serve a page, its address said first")
     return parser.parse_args()
 
 
@@ -61,10 +65,15 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
     (source,) = find_sources([str(options.clip)])
-    with Early(source, settings, options.index) as early:
+    with _page(options, watch) as live, Early(source, settings, options.index) as early:
         grab = FaceGrab(options.reference, process=settings)
         summary = grab.process(
-            options.clip, options.output, index=options.index, watcher=watch, early=early
+            options.clip,
+            options.output,
+            index=options.index,
+            watcher=live or watch,
+            early=early,
+            onlooker=live,
         )
     return {
         "frames": summary.frames_read,
@@ -77,6 +86,14 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         "first_batch_frames": watch.first_batch_frames,
         "ended": time.time(),
     }
+
+
+def _page(options: argparse.Namespace, watch: _Watch) -> AbstractContextManager[Live | None]:
+    if not options.live:
+        return nullcontext()
+    from facegrab.view.live_page import live_page
+
+    return live_page(watch, partial(print, flush=True), 1, browser=False)
 
 
 def _match(count: int, people: int, references: int, length: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "again": GROUND | {"models", "people", "question"},
+    "onlook": {"people", "types"},
     "task": GROUND
     | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
     "crew": GROUND | {"models", "task"},
@@ -49,8 +50,8 @@ MAY_IMPORT = {
     | {"early", "engines", "media", "people", "relay", "scan", "store", "survey", "task"}
     | {"vision", "visit"},
     "run": GROUND
-    | {"again", "answering", "choice", "early", "harvest", "media", "people", "question"}
-    | {"request", "store", "survey", "task", "vision", "visit", "walk"},
+    | {"again", "answering", "choice", "early", "harvest", "media", "onlook", "people", "question"}
+    | {"request", "scan", "store", "survey", "task", "vision", "visit", "walk"},
     "cataloguing": GROUND
     | {"choice", "early", "media", "request", "sharding", "store", "task", "vision", "walk"},
     "shard": GROUND | {"models", "scan", "store", "survey", "task", "vision"},
@@ -61,7 +62,18 @@ MAY_IMPORT = {
     "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"again", "choice", "early", "media", "people", "question", "request", "run", "shard"}
+    | {
+        "again",
+        "choice",
+        "early",
+        "media",
+        "onlook",
+        "people",
+        "question",
+        "request",
+        "run",
+        "shard",
+    }
     | {"sharding", "store", "task", "vision"},
     "view": GROUND | {"__init__", "people", "store", "vision"},
     "verification": {"types"},
@@ -104,6 +116,8 @@ ONLY_IN = {
     | {"models_command", "refs_command", "report_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
+    "fastapi": {"view"},
+    "uvicorn": {"view"},
     "markupsafe": {"view"},
     "ray": {"cluster", "seer"},
     "pyarrow": {"store"},

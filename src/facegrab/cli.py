@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from facegrab.settings import ProcessSettings, RecognitionSettings
 if TYPE_CHECKING:
     from facegrab.console import Screen
     from facegrab.summary import Summary
+    from facegrab.view.live import Live
 
 COMMANDS = {
     "doctor": "facegrab.doctor_command",
@@ -112,11 +114,12 @@ def _run(
     from facegrab.media.source import find_sources
     from facegrab.people.who import named, people_in
 
-    with Screen() as screen:
+    with Screen() as screen, ExitStack() as stack:
         # First, because a mistyped path should not cost the loading of the networks.
         inputs = options.input or _indexed(options.index)
         sources = find_sources(inputs)
         screen.expect(len(sources), {source.path for source in sources if source.images})
+        live = stack.enter_context(_live(options, screen, len(sources)))
         index = Path(options.index or Path(options.output, "facegrab.db"))
         with Early(sources[0], process, index) as early:
             people = people_in(options.people) if options.people else named(options.reference)
@@ -129,10 +132,35 @@ def _run(
             if options.save_references:
                 screen.say(f"references saved to {grab.save(options.save_references)}")
             summary = grab.process(
-                inputs, options.output, index=options.index, watcher=screen, early=early
+                inputs,
+                options.output,
+                index=options.index,
+                watcher=live or screen,
+                early=early,
+                onlooker=live,
             )
-        _report(summary, options.output)
+        report = _report(summary, options.output)
+        if live:
+            _tell(live, summary, options.output, report)
         return _end(screen, summary, options.output)
+
+
+def _live(
+    options: argparse.Namespace, screen: Screen, sources: int
+) -> AbstractContextManager[Live | None]:
+    """The page of -do; None without it, and then nothing of it is loaded."""
+    if not options.display_output:
+        return nullcontext()
+    from facegrab.view.live_page import live_page
+
+    return live_page(screen, screen.say, sources, browser=not options.no_browser)
+
+
+def _tell(live: Live, summary: Summary, output: str, report: Path | None) -> None:
+    from facegrab.console import result_lines
+
+    words = "The run was stopped" if summary.interrupted else "The run has ended"
+    live.finish(words, result_lines(summary, output), report)
 
 
 def _indexed(index: str) -> list[str]:
@@ -142,16 +170,21 @@ def _indexed(index: str) -> list[str]:
     return sources_in(Path(index))
 
 
-def _report(summary: Summary, output: str) -> None:
-    """Writes the report; if it cannot be written the run is as good without."""
+def _report(summary: Summary, output: str) -> Path | None:
+    """Writes the report; if it cannot be written the run is as good without.
+
+    Returns:
+        where it lies.
+    """
     from facegrab.view.report import write_report
 
     try:
-        write_report(Path(output), summary=summary)
+        return write_report(Path(output), summary=summary).path
     except MissingError:  # stopped before there was anything to tell
-        return
+        return None
     except FaceGrabError as error:
         summary.warnings.append(f"no report: {error}")
+        return None
 
 
 def _end(screen: Screen, summary: Summary, output: str) -> int:

@@ -176,16 +176,17 @@ class Screen:
 
     def say_summary(self, summary: Summary, output: str) -> None:
         """What was done and where to look."""
-        for line in summary.not_read():
+        for line in result_lines(summary, output):
             self.say(line)
-        for warning in summary.warnings:
-            self.say(f"warning: {warning}")
-        if summary.shard:
-            self.say(_frames_line(summary))
-            self.say(_next_of_shard(summary.shard, output))
-            return
-        for line in summary_lines(summary, output):
-            self.say(line)
+
+
+def result_lines(summary: Summary, output: str) -> list[str]:
+    """What went wrong, and a summary in words."""
+    warnings = [f"warning: {warning}" for warning in summary.warnings]
+    lines = summary_lines(summary, output)
+    if summary.shard:
+        lines = [_frames_line(summary), _next_of_shard(summary.shard, output)]
+    return [*summary.not_read(), *warnings, *lines]
 
 
 def _next_of_shard(shard: str, where: str) -> str:

@@ -15,6 +15,7 @@ from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
+from facegrab.onlook import Onlooker
 from facegrab.people.gallery import Gallery, GalleryStats
 from facegrab.people.judge import Asked, Person
 from facegrab.people.references import load
@@ -180,6 +181,7 @@ class FaceGrab:
         index: PathName | None = None,
         watcher: Watcher | None = None,
         early: Early | None = None,
+        onlooker: Onlooker | None = None,
     ) -> Summary:
         """Writes the people's faces out of videos and pictures into a folder.
 
@@ -190,6 +192,7 @@ class FaceGrab:
                 another run, or one that several share. What it holds is not looked at again.
             watcher: is told how it goes.
             early: may have the first source open already, decoded while the networks loaded.
+            onlooker: is shown the frames and the extracts.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -210,7 +213,10 @@ class FaceGrab:
                 "forget_others would take other questions' answers out of the index: leave it "
                 "out, or use facegrab index forget when all is asked"
             )
-        with Output(Path(output), settings, library) as folder:
+        kept = onlooker.keep if onlooker else None
+        with Output(Path(output), settings, library, kept) as folder:
+            if onlooker:
+                onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)
             if self._process.shard is not None:
                 asked = request_of(self._choice, self._process)
@@ -233,6 +239,7 @@ class FaceGrab:
                 early,
                 Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
                 self._again(),
+                onlooker,
             )
             return run.over(sources)
 

@@ -107,6 +107,18 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="show how well the references agree, and which do not fit",
     )
+    group.add_argument(
+        "-do",
+        "--display_output",
+        action="store_true",
+        help="show the run in a browser page, on this machine only: the frame being looked at, "
+        "the last extracts, progress",
+    )
+    group.add_argument(
+        "--no_browser",
+        action="store_true",
+        help="with -do: open no browser, print the page's address only",
+    )
 
 
 def _add_recognition(parser: argparse.ArgumentParser) -> None:

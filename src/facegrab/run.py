@@ -15,9 +15,11 @@ from facegrab.early import Early
 from facegrab.errors import MediaError, MissingError
 from facegrab.harvest import Harvest
 from facegrab.media.source import Source
+from facegrab.onlook import Onlooker
 from facegrab.people.judge import Judges
 from facegrab.question import Place, Question
 from facegrab.request import request_of
+from facegrab.scan import Scanned
 from facegrab.settings import ProcessSettings
 from facegrab.store.index import Seen
 from facegrab.store.naming import Naming
@@ -59,6 +61,7 @@ class Run(Walk):
         early: may have one of the sources open already.
         orders: for those of an engine; needed where the settings ask for one.
         again: decides once more when all sources are seen; None: what is said at first stays.
+        onlooker: is shown what is looked at.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Run(Walk):
         early: Early | None = None,
         orders: Orders | None = None,
         again: Again | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         asked = request_of(choice, settings)
         super().__init__(look, asked, settings, output, watcher, early, orders)
@@ -79,6 +83,7 @@ class Run(Walk):
         self._question = question
         self._answering = Answering(question, output, settings.device)
         self._again = again
+        self._onlooker = onlooker
         self._answered: list[_Answered] = []
         self._summary.licences += choice.licences
 
@@ -87,6 +92,9 @@ class Run(Walk):
             visit.source, visit.content, self._asked, visit.seen, self._watcher.step,
             self._question, self._output, self._settings.format,
         )  # fmt: skip
+
+    def _shown(self, batches: Iterator[Scanned]) -> Iterator[Scanned]:
+        return batches if self._onlooker is None else _looked_on(batches, self._onlooker)
 
     def _interrupted(self, gather: Gather) -> None:
         if isinstance(gather, Harvest) and gather.row is not None:
@@ -184,3 +192,10 @@ class Run(Walk):
             summary.stranger = Stranger(
                 tally.stranger.distance, source, tally.stranger.pts_seconds, tally.stranger.faces
             )
+
+
+def _looked_on(batches: Iterator[Scanned], onlooker: Onlooker) -> Iterator[Scanned]:
+    for scanned in batches:
+        onlooker.see(scanned.frames, scanned.faces)
+        yield scanned
+        del scanned  # a name kept while waiting keeps 32 MB of frames

@@ -311,7 +311,7 @@ class Walk:
         linker = self._linker(source, seen, look)
         try:
             with closing(self._batches(visit, reader, look)) as batches:
-                Survey(reader, linker, gather).over(batches)
+                Survey(reader, linker, gather).over(self._shown(batches))
             return gather.seen
         except BaseException:
             self._interrupted(gather)
@@ -328,6 +328,10 @@ class Walk:
                 line if str(source.path) in line else f"{source.path}: {line}"
                 for line in reader.warnings
             ]
+
+    def _shown(self, batches: Iterator[Scanned]) -> Iterator[Scanned]:
+        """The same; who looks on is shown each."""
+        return batches
 
     def _batches(
         self, visit: Visit, reader: FrameReader, look: Look

@@ -31,19 +31,25 @@ class Output:
         folder: where to.
         settings: what the result depends on; a folder with a result of other settings is refused.
         library: an index elsewhere that holds what is seen; None for the folder's own.
+        kept: is told the paths of extracts that are in place.
 
     Raises:
         OutputError, AccessError: a file has the folder's name, or no folder can have it.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], library: Path | None = None
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        library: Path | None = None,
+        kept: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
         with writing(folder):
             in_the_way = folder.exists() and not folder.is_dir()
         if in_the_way:
             raise OutputError(f"{folder} is no folder: choose another output")
         self.folder = folder
+        self._kept = kept
         self._library = _elsewhere(library, folder / INDEX_NAME)
         where = None if self._library is None else as_text(Path(os.path.realpath(self._library)))
         self._settings = {**settings, "index": where}
@@ -226,6 +232,8 @@ class Output:
                 album.drop()
                 _discard(database, album, answers)
             raise
+        if files and self._kept:
+            self._kept(files)
 
     def find(self, content: str, asked: Request) -> Seen | None:
         """The look that answers a request for a source, or that began to; see Index.find."""
