@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clips import write_clip, write_image
@@ -81,3 +82,11 @@ def clip(media: Path) -> Path:
 def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of four frames of ``clip``."""
     monkeypatch.setattr(segments, "SEGMENT_SECONDS", 0.15)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium, by playwright."""
+    from browsers import launched
+
+    yield from launched()

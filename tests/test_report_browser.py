@@ -2,72 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import (
+    NARROW,
+    WIDE,
+    assert_it_fits_and_can_be_read,
+    sync_api,
+    watched,
+)
 from reports import write_folder
 
 from facegrab.summary import Summary
 from facegrab.view.report import write_report
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-QUIET = [
-    "--no-sandbox",  # as root
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 OPENS_WITHIN_MS = 2000
-NARROW, WIDE = 400, 1600
-LEAST_CONTRAST = 4.5
-"""Of small letters, for WCAG 2's level AA."""
-
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CONTRASTS = """
-() => {
-  const light = (text) => {
-    const [r, g, b] = text.match(/[\\d.]+/g).map((c) => c / 255)
-      .map((c) => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b;
-  };
-  const ground = (element) => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (!colour.endsWith(", 0)")) return light(colour);
-    }
-    return 1;
-  };
-  const found = [];
-  const words = "h1, h2, h3, h4, p, a, small, th, td, dt, dd, b, i, bdi, figcaption";
-  for (const each of document.querySelectorAll(words)) {
-    if (!each.textContent.trim()) continue;
-    const [a, b] = [light(getComputedStyle(each).color), ground(each)].sort((x, y) => x - y);
-    found.push([(b + .05) / (a + .05), each.tagName + " " + each.textContent.trim().slice(0, 40)]);
-  }
-  return found.sort((x, y) => x[0] - y[0]).slice(0, 3);
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -85,15 +38,7 @@ def opened(
     browser: Any, page: Path, *, width: int = WIDE, dark: bool = False, js: bool = True
 ) -> Any:
     """A page, and what went wrong in it as ``page.wrong``."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if dark else "light",
-        java_script_enabled=js,
-    )
-    tab = context.new_page()
-    tab.wrong = []
-    tab.on("console", lambda message: tab.wrong.append(message.text))
-    tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
+    tab = watched(browser, width=width, dark=dark, js=js)
     tab.on(
         "request",
         lambda request: request.url.startswith("file:") or tab.wrong.append(request.url),
@@ -116,10 +61,7 @@ def test_20_000_extracts_open_within_two_seconds(browser: Any, tmp_path: Path) -
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_it_fits_and_can_be_read(browser: Any, folder: Path, width: int, dark: bool) -> None:
     tab = opened(browser, folder / "index.html", width=width, dark=dark)
-    assert tab.evaluate(OVERFLOW) == 0
-    (contrast, where), *_ = tab.evaluate(CONTRASTS)
-    assert contrast >= LEAST_CONTRAST, where
-    assert tab.wrong == []
+    assert_it_fits_and_can_be_read(tab)
 
 
 def test_no_name_is_obeyed(browser: Any, folder: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from facegrab.people.judge import Asked
@@ -62,7 +62,7 @@ class Live:
     def __init__(self, watcher: Watcher, sources: int = 1) -> None:
         self._watcher = watcher
         self._lock = threading.Lock()
-        self._start = time.monotonic()
+        self._start = monotonic()
         self._sources = sources
         self._begun = 0
         self._plan: Plan | None = None
@@ -92,7 +92,7 @@ class Live:
     def step(self, frames_read: int, faces_found: int, faces_written: int) -> None:
         """See Watcher."""
         self._watcher.step(frames_read, faces_found, faces_written)
-        now = time.monotonic()
+        now = monotonic()
         with self._lock:
             if self._plan is None:  # decided once more: no source is gone through
                 return
@@ -117,7 +117,7 @@ class Live:
         """Copies a frame, if a page waits for one."""
         if not self._wanted or self._asked is None:
             return
-        now = time.monotonic()
+        now = monotonic()
         if now - self._sight_time < EVERY_SECONDS:
             return
         plan, before = self._plan, self._sight.number if self._sight else 0
@@ -196,7 +196,7 @@ class Live:
             "frames": f"{now.frames:,} of {count:,}" if count else f"{now.frames:,}",
             "speed": f"{speed:,.0f} frames/s" if speed else "",
             "left": spell(left) if left is not None else "",
-            "passed": spell(time.monotonic() - self._start),
+            "passed": spell(monotonic() - self._start),
             "found": f"{total.found:,}",
             "kept": f"{total.kept:,}",
         }
