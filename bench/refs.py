@@ -148,8 +148,7 @@ def _turned(setup: Setup, spec: RecogniserSpec, known: _Known) -> Iterator[Row]:
                 continue
             faces += 1
             people.add(int(known.person[row]))
-            for _ in range(setup.rounds(BLUR_THRESHOLD = ProcessSettings().blur_threshold
-DRAWS, DRAWS_QUICK)):
+            for _ in range(setup.rounds(DRAWS, DRAWS_QUICK)):
                 rows = random.permutation(ahead)[:REFERENCES]
                 found += _found(spec, known.embedding[rows], known.plain[row])
                 drawn += 1
