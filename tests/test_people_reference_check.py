@@ -237,13 +237,17 @@ def test_the_order_of_faces_does_not_matter() -> None:
         }
 
 
-def test_a_face_between_two_people_does_not_bring_in_the_other() -> None:
-    """Somebody else's face that is near to the person's too stays with its own people."""
-    between = (0.55 * face(0, 30) + 0.6 * face(1, 30)).astype(np.float32)
-    pictures = [*of(0, 6), *of(1, 5), picture("between", between)]
-    found = verdicts(pictures)
-    assert [found[f"0-{number}"] for number in range(6)] == ["kept"] * 6
-    assert [found[f"1-{number}"] for number in range(5)] == ["other"] * 5
+def test_a_face_between_two_people_is_of_the_nearer_and_brings_in_nobody() -> None:
+    """Two who are alike, and a picture of the one that is within the tolerance of both."""
+    towards = np.eye(LENGTH, dtype=np.float32)[9]
+    own = of(0, 6)
+    others = [picture(f"1-{n}", face(0, 10 + n, 0.1) + np.float32(0.9) * towards) for n in range(4)]
+    between = picture("between", face(0, 30, 0.1) + np.float32(0.5) * towards)
+    found = checked([*own, *others, between])
+    assert {each.verdict for name, each in found.items() if name[0] == "0"} == {"kept"}
+    assert {each.verdict for name, each in found.items() if name[0] != "0"} == {"other"}
+    assert found["between"].distance is not None
+    assert found["between"].distance < TOLERANCE
 
 
 class TestTurns:
