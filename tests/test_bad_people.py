@@ -188,6 +188,10 @@ class TestWhatDoesNotGoTogether:
         assert user.types("-r", user.red, "--grow", "-t", "0.6") == FAILED
         user.is_told("grow", "tolerance")
 
+    def test_growing_and_forgetting_who_stood_beside(self, user: User) -> None:
+        assert user.types("-r", user.red, "--grow", "--forget_others") == FAILED
+        user.is_told("grow", "forget_others")
+
     def test_groups_and_growing(self, user: User) -> None:
         for who in ("*", user.red):
             assert user.types("-r", who, "--group", "--grow") == FAILED

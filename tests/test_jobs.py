@@ -77,6 +77,24 @@ def test_two_processes_give_what_one_gives(red: Path, film: Path, tmp_path: Path
     assert one.faces_written == 2 * FRAMES + 3 + 5
 
 
+@pytest.mark.parametrize("group", [False, True])
+def test_two_processes_sort_people_as_one_does(
+    red: Path, green: Path, film: Path, tmp_path: Path, group: bool
+) -> None:
+    videos = [film, another(film, tmp_path / "other.mp4")]
+    for jobs in (1, 2):
+        grab = FaceGrab(
+            "*" if group else {"Al": red, "Zoë": green},
+            RecognitionSettings(jitter=1, group=group),
+            ProcessSettings(**PROCESS, align=("mean-face", "arcface"), jobs=jobs),
+            eyes=painted_eyes(),
+        )
+        summary = grab.process(videos, tmp_path / str(jobs))
+        assert sorted(summary.written_of.values()) == [2 * (FRAMES - 8), 2 * FRAMES]
+    assert contents_below(tmp_path / "1") == contents_below(tmp_path / "2")
+    assert rows(tmp_path / "1") == rows(tmp_path / "2")
+
+
 def test_pictures_too(red: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -88,6 +88,12 @@ class FaceGrab:
             raise SettingError("group sorts people who are not known: give * as the reference")
         if self._recognition.grow and (not self._people or self._recognition.tolerance != AUTO):
             raise SettingError("grow takes the surest faces: it needs references and no tolerance")
+        if self._recognition.grow and self._process.forget_others:
+            # Whoever stands beside tells look-alikes apart: forgotten, they would be let in later.
+            raise SettingError(
+                "grow decides by all faces each time: leave out forget_others, or use facegrab "
+                "index forget when all is asked"
+            )
 
     @property
     def reference_count(self) -> int:
