@@ -7,13 +7,24 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: demo test lint bench lock clean env
+.PHONY: demo test cluster-test lint bench lock clean env
 
 demo: $(READY)
 	@$(RUN) demo/run.py
 
 test: $(READY)
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+# A Ray cluster of three nodes on this machine's loopback, started and stopped by the tests.
+cluster-test: .ray/ready
+	PYTHONPATH="$(CURDIR)/.ray" $(RUN) -m pytest tests/test_cluster.py
+
+# Beside .venv, so that all other tests show that nothing needs it.
+.ray/ready: $(READY)
+	@rm -rf .ray
+	@echo "Installing Ray into .ray: once, 90 MB to download."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .ray 'ray>=2.40'
+	@touch $@
 
 lint: $(READY)
 	$(RUN) -m ruff check .
@@ -48,4 +59,4 @@ lock: $(READY)
 	--quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .ray demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

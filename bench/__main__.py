@@ -29,7 +29,9 @@ from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.pair import pair
 from bench.people import people
+from bench.pose import poses
 from bench.precision import precision
+from bench.refs import refs
 from bench.shots import shots
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
@@ -50,8 +52,10 @@ MEASURES: dict[str, Measure] = {
     "detection": detection,
     "verification": verification,
     "precision": precision,
+    "pose": poses,
     "hamilton": hamilton,
     "crowd": crowd_found,
+    "refs": refs,
     "shots": shots,
     "tracks": tracks,
     "people": people,

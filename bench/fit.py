@@ -19,7 +19,7 @@ from bench.seen import Looker
 from facegrab.people.decide import PART, people_distances
 from facegrab.people.gallery import Gallery, distances
 from facegrab.people.pieces import Pieces
-from facegrab.people.probability import CLEAREST, LONGEST, NOTHING_NEAR, SHORTEST, near
+from facegrab.people.probability import CLEAREST, LONGEST, NOTHING_NEAR, near
 from facegrab.people.together import Together
 
 SURE, STRANGE = 0.75, 0.9
@@ -119,7 +119,7 @@ def _alone(table: Floats) -> Floats:
 def _beside(table: Floats) -> Floats:
     own, person, stranger, length, _ = table.T
     clear = np.clip(stranger - np.minimum(person, own), -CLEAREST, CLEAREST)
-    return np.stack([own, person, clear, np.log(length.clip(SHORTEST, LONGEST))], axis=1)
+    return np.stack([own, person, clear, np.log(np.minimum(length, LONGEST))], axis=1)
 
 
 def _fitted(columns: Floats, true: Floats) -> tuple[float, ...]:

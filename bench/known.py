@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.company import SCENES, SCENES_QUICK, SIGNERS, Company, company
 from bench.crowd import CROWD, SCENE_SECONDS, SPEAKERS, Crowd, crowd
@@ -20,6 +21,8 @@ from facegrab.people.gallery import Gallery
 from facegrab.types import Faces, FloatArray, IntArray
 from facegrab.vision.detect import Detector
 from facegrab.vision.eyes import open_detector
+
+Bools = NDArray[np.bool_]
 
 NOBODY = -1
 """Of a face that is none of the people: a print on a shirt, somebody behind."""
@@ -46,6 +49,32 @@ class Known:
     def faces(self) -> Faces:
         """With their tracks."""
         return replace(self.seen.faces, track=self.seen.track)
+
+
+class Count:
+    """True, false and missed, over all people looked for."""
+
+    def __init__(self) -> None:
+        self.true = self.false = self.missed = 0
+
+    def add(self, kept: Bools, theirs: Bools) -> None:
+        """Adds what is kept of one person."""
+        self.true += int((kept & theirs).sum())
+        self.false += int((kept & ~theirs).sum())
+        self.missed += int((theirs & ~kept).sum())
+
+    @property
+    def precision(self) -> float:
+        """Of what is kept, what is right."""
+        return self.true / max(self.true + self.false, 1)
+
+    @property
+    def recall(self) -> float:
+        """Of what is right, what is kept."""
+        return self.true / max(self.true + self.missed, 1)
+
+    def __str__(self) -> str:
+        return f"precision {self.precision:.4f}, recall {self.recall:.4f}"
 
 
 def detector() -> Detector:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.found import PERSON
-from bench.known import UNKNOWN, Known, asked_for, known, the_company
+from bench.known import UNKNOWN, Count, Known, asked_for, known, the_company
 from bench.media import Setup, media, shared_weights
 from bench.seen import Looker
 from bench.table import Row, UnmeasurableError, failed
@@ -115,32 +115,6 @@ WAYS: dict[str, Way] = {
     "default": by_default,
     "default with --grow": with_growth,
 }
-
-
-class Count:
-    """True, false and missed, over all people looked for."""
-
-    def __init__(self) -> None:
-        self.true = self.false = self.missed = 0
-
-    def add(self, kept: Bools, theirs: Bools) -> None:
-        """Adds what is kept of one person."""
-        self.true += int((kept & theirs).sum())
-        self.false += int((kept & ~theirs).sum())
-        self.missed += int((theirs & ~kept).sum())
-
-    @property
-    def precision(self) -> float:
-        """Of what is kept, what is right."""
-        return self.true / max(self.true + self.false, 1)
-
-    @property
-    def recall(self) -> float:
-        """Of what is right, what is kept."""
-        return self.true / max(self.true + self.missed, 1)
-
-    def __str__(self) -> str:
-        return f"precision {self.precision:.4f}, recall {self.recall:.4f}"
 
 
 def _rows(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.company import SCENES, SCENES_QUICK, Company, company
 from bench.found import PERSON
-from bench.known import asked_for, company_who, gallery
+from bench.known import Count, asked_for, company_who, gallery
 from bench.media import Setup, media, shared_weights
 from bench.seen import Looker, Seen
 from bench.table import Row, UnmeasurableError, failed
@@ -104,31 +103,6 @@ def _company(made: Company, words: str, looker: Looker) -> Iterator[Row]:
         yield _purity_row(f"company, {words}, {_every(skip)}", seen, who, made)
 
 
-@dataclass(slots=True)
-class _Count:
-    """True, false and missed, over all people looked for."""
-
-    true: int = 0
-    false: int = 0
-    missed: int = 0
-
-    def add(self, kept: Bools, theirs: Bools) -> None:
-        self.true += int((kept & theirs).sum())
-        self.false += int((kept & ~theirs).sum())
-        self.missed += int((theirs & ~kept).sum())
-
-    @property
-    def precision(self) -> float:
-        return self.true / max(self.true + self.false, 1)
-
-    @property
-    def recall(self) -> float:
-        return self.true / max(self.true + self.missed, 1)
-
-    def __str__(self) -> str:
-        return f"precision {self.precision:.3f}, recall {self.recall:.3f}"
-
-
 def _counted(
     seen: Seen,
     who: IntArray,
@@ -136,9 +110,9 @@ def _counted(
     asked: Sequence[tuple[int, Gallery]],
     *,
     per_frame: bool,
-) -> tuple[_Count, _Count]:
+) -> tuple[Count, Count]:
     """By face, and by track: one is a person's, or kept, if more than half of its faces are."""
-    faces, tracks = _Count(), _Count()
+    faces, tracks = Count(), Count()
     lengths = np.bincount(seen.track)
     for person, references in asked:
         matched = _decided(seen, references, looker, per_frame).matched
@@ -149,9 +123,7 @@ def _counted(
     return faces, tracks
 
 
-def _rows(
-    work: str, by_track: tuple[_Count, _Count], by_frame: tuple[_Count, _Count]
-) -> Iterator[Row]:
+def _rows(work: str, by_track: tuple[Count, Count], by_frame: tuple[Count, Count]) -> Iterator[Row]:
     for each, ours, old in zip(("faces", "tracks"), by_track, by_frame, strict=True):
         better = ours.precision >= old.precision and ours.recall >= old.recall
         yield Row(

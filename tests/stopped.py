@@ -33,16 +33,18 @@ class Job:
     """A run as somebody starts it, again and again.
 
     Attributes:
-        reference: the person.
+        reference: the person, or several by name, or "*".
         sources: where to look.
         process: the settings.
         shared: the index lies outside of the folder.
+        recognition: other settings than a tolerance of .6.
     """
 
-    reference: Path
+    reference: Path | str | dict[str, Path]
     sources: list[Path]
     process: dict[str, Any] = field(default_factory=dict)
     shared: bool = False
+    recognition: dict[str, Any] = field(default_factory=lambda: {"tolerance": 0.6})
 
     def run(
         self,
@@ -54,7 +56,7 @@ class Job:
     ) -> Summary:
         """Runs, into folders of a place that is the trial's own, but for an index elsewhere."""
         settings = ProcessSettings(**{**EVERYWHERE, **self.process})
-        recognition = RecognitionSettings(0.6, jitter=1)
+        recognition = RecognitionSettings(jitter=1, **self.recognition)
         grab = FaceGrab(self.reference, recognition, settings, eyes=eyes or painted_eyes())
         if self.shared and index is None:
             index = place / "index" / "seen.db"
@@ -108,8 +110,11 @@ def _rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def hue(degrees: float) -> tuple[int, int, int]:
-    """A colour so many degrees from red, as HueRecogniser measures it."""
-    return 225, 25 + round(200 * float(np.tan(np.radians(degrees)))), 25
+    """A colour so many degrees from red, as HueRecogniser measures it: 90 is green, -90 blue."""
+    red, other = (float(f(np.radians(abs(degrees)))) for f in (np.cos, np.sin))
+    strongest = max(red, other)
+    values = [25 + round(200 * part / strongest) for part in (red, other)]
+    return (values[0], values[1], 25) if degrees >= 0 else (values[0], 25, values[1])
 
 
 def square(frame: Image, degrees: float, x: int, y: int) -> None:
@@ -135,8 +140,31 @@ def drifting(count: int) -> list[Image]:
     return frames
 
 
+def reddish(degrees: float, green_until: int) -> list[Image]:
+    """Six frames of somebody of that hue, with green beside for some of them."""
+    frames = []
+    for number in range(6):
+        frame = scene()
+        square(frame, degrees, 16 + number, 20)
+        if number < green_until:
+            square(frame, 90, 150 + number, 80)
+        frames.append(frame)
+    return frames
+
+
+def portrait(path: Path, degrees: float) -> Path:
+    """A picture of somebody of that hue."""
+    frame = scene((160, 120))
+    square(frame, degrees, 40, 30)
+    return write_image(path, frame)
+
+
 def make_sources(folder: Path) -> dict[str, Path]:
-    """A clip of drifting people, one more of the same, a short one and a sequence."""
+    """A clip of drifting people, one more of the same, a short one and a sequence; references.
+
+    Further red in two kinds of light, of which the second is too far from the reference, but not
+    from the first.
+    """
     options = {"preset": "ultrafast", "g": "4", "sc_threshold": "0"}
     drift = write_clip(folder / "drift.mp4", drifting(22), options=options)
     images = folder / "images"
@@ -151,4 +179,7 @@ def make_sources(folder: Path) -> dict[str, Path]:
         "short": write_clip(folder / "short.mp4", drifting(10), options=options),
         "images": images,
         "film": images / "%d.png",
+        "lime": portrait(folder / "lime.png", 60),
+        "evening": write_clip(folder / "evening.mp4", reddish(16, 5), options=options),
+        "night": write_clip(folder / "night.mp4", reddish(36, 4), options=options),
     }

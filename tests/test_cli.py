@@ -53,6 +53,11 @@ OPTIONS = {
     "--people": None,
     "--not": None,
     "--grow": None,
+    "--display_output": "-do",
+    "--no_browser": None,
+    "--engine": None,
+    "--address": None,
+    "--shard": None,
     "--group": None,
 }  # fmt: skip
 
@@ -91,7 +96,14 @@ class Spy:
         self.models = "detector painted"
 
     def process(
-        self, source: list[str], output: str, *, index: str | None, watcher: Screen, early: Early
+        self,
+        source: list[str],
+        output: str,
+        *,
+        index: str | None,
+        watcher: Screen,
+        early: Early,
+        onlooker: object,
     ) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
         if index is not None:
@@ -273,7 +285,6 @@ class TestOptions:
             (["--device", "tpu"], "tpu"),
             (["--licence", "free"], "free"),
             (["--upsample"], "--upsample"),
-            (["--display_output"], "--display_output"),
             (["--batch"], "--batch"),
             (["-bs"], "batch_size"),
             (["stray"], "stray"),

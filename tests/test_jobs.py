@@ -18,6 +18,7 @@ from facegrab.grab import FaceGrab
 from facegrab.media import segments
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.summary import Summary
+from facegrab.task import Task
 
 FRAMES = 24
 """Of ``film``: six segments of four frames."""
@@ -63,7 +64,8 @@ def run(reference: Path | str, source: Path | list[Path], folder: Path, **proces
 def test_two_processes_give_what_one_gives(red: Path, film: Path, tmp_path: Path) -> None:
     other = another(film, tmp_path / "other.mp4")
     small = write_clip(tmp_path / "small.mp4", [scene(red=(60, 40))] * 3)
-    videos = [film, other, small]
+    odd = write_clip(tmp_path / "odd.avi", [scene(red=(60, 40))] * 5, codec="mpeg4")
+    videos = [film, odd, other, small]  # of the odd one no packet tells the segments
     one = run(red, videos, tmp_path / "one", align=("mean-face", "arcface"))
     two = run(red, videos, tmp_path / "two", align=("mean-face", "arcface"), jobs=2)
     assert contents_below(tmp_path / "one") == contents_below(tmp_path / "two")
@@ -72,7 +74,25 @@ def test_two_processes_give_what_one_gives(red: Path, film: Path, tmp_path: Path
     assert (one.frames_read, one.frames_looked_at, one.faces_written) == (
         two.frames_read, two.frames_looked_at, two.faces_written,
     )  # fmt: skip
-    assert one.faces_written == 2 * FRAMES + 3
+    assert one.faces_written == 2 * FRAMES + 3 + 5
+
+
+@pytest.mark.parametrize("group", [False, True])
+def test_two_processes_sort_people_as_one_does(
+    red: Path, green: Path, film: Path, tmp_path: Path, group: bool
+) -> None:
+    videos = [film, another(film, tmp_path / "other.mp4")]
+    for jobs in (1, 2):
+        grab = FaceGrab(
+            "*" if group else {"Al": red, "Zoë": green},
+            RecognitionSettings(jitter=1, group=group),
+            ProcessSettings(**PROCESS, align=("mean-face", "arcface"), jobs=jobs),
+            eyes=painted_eyes(),
+        )
+        summary = grab.process(videos, tmp_path / str(jobs))
+        assert sorted(summary.written_of.values()) == [2 * (FRAMES - 8), 2 * FRAMES]
+    assert contents_below(tmp_path / "1") == contents_below(tmp_path / "2")
+    assert rows(tmp_path / "1") == rows(tmp_path / "2")
 
 
 def test_pictures_too(red: Path, tmp_path: Path) -> None:
@@ -158,7 +178,7 @@ def test_a_process_that_dies_is_one_clear_line(
 ) -> None:
     real = crew.Crew.see
 
-    def dies(self: crew.Crew, task: crew.Task) -> Any:
+    def dies(self: crew.Crew, task: Task) -> Any:
         return self._pool.submit(os._exit, 9) if task.start.number == 3 else real(self, task)
 
     monkeypatch.setattr(crew.Crew, "see", dies)

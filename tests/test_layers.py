@@ -37,35 +37,62 @@ MAY_IMPORT = {
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "again": GROUND | {"models", "people", "question"},
     "onlook": {"people", "types"},
-    "crew": GROUND
-    | {"choice", "harvest", "media", "models", "people", "question", "scan", "store", "vision"},
-    "visit": GROUND | {"crew", "media", "store", "survey", "vision"},
+    "task": GROUND
+    | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
+    "crew": GROUND | {"models", "task"},
+    "alone": {"task", "vision"},
+    "seer": GROUND | {"media", "store", "task"},
+    "cluster": GROUND | {"models", "seer", "task"},
+    "engines": {"cluster", "crew", "settings", "task"},
+    "relay": GROUND | {"media", "task"},
+    "visit": GROUND | {"media", "store", "survey", "task", "vision"},
     "walk": GROUND
-    | {"crew", "early", "media", "people", "scan", "store", "survey", "vision", "visit"},
+    | {"early", "engines", "media", "people", "relay", "scan", "store", "survey", "task"}
+    | {"vision", "visit"},
     "run": GROUND
-    | {"again", "answering", "choice", "crew", "early", "harvest", "media", "onlook", "people"}
-    | {"question", "request", "scan", "store", "survey", "vision", "visit", "walk"},
+    | {"again", "answering", "choice", "early", "harvest", "media", "onlook", "people", "question"}
+    | {"request", "scan", "store", "survey", "task", "vision", "visit", "walk"},
     "cataloguing": GROUND
-    | {"choice", "crew", "early", "media", "request", "store", "vision", "walk"},
+    | {"choice", "early", "media", "request", "sharding", "store", "task", "vision", "walk"},
+    "shard": GROUND | {"models", "scan", "store", "survey", "task", "vision"},
+    "sharding": GROUND
+    | {"alone", "media", "shard", "store", "survey", "task"}
+    | {"vision", "visit", "walk"},
+    "joined": GROUND | {"media", "people", "relay", "scan", "shard", "store", "survey"},
+    "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
     "grab": GROUND
-    | {"again", "choice", "crew", "early", "media", "onlook", "people", "question", "request"}
-    | {"run", "store", "vision"},
-    "view": GROUND | {"__init__", "people", "store"},
+    | {
+        "again",
+        "choice",
+        "early",
+        "media",
+        "onlook",
+        "people",
+        "question",
+        "request",
+        "run",
+        "shard",
+    }
+    | {"sharding", "store", "task", "vision"},
+    "view": GROUND | {"__init__", "people", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
     "eval_command": GROUND
-    | {"evaluate", "options", "models", "roc", "store", "verification", "vision"},
+    | {"evaluate", "options", "models", "roc", "store", "telling", "verification", "vision"},
+    "telling": {"store"},
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "people", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
-    "index_command": GROUND | {"choice", "indexing", "options", "people", "store", "view"},
+    "index_command": GROUND
+    | {"choice", "indexing", "merging", "options", "people", "store", "view"},
     "doctor": GROUND
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
     "doctor_command": GROUND | {"doctor", "options"},
     "models_command": {"errors", "settings", "types", "models", "options"},
+    "refs_command": GROUND | {"choice", "options", "people", "store", "telling"},
     "report_command": {"errors", "options", "store", "view"},
     "show_command": {"errors", "options", "store"},
     "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
@@ -86,12 +113,13 @@ ONLY_IN = {
     "zipfile": {"models", "people"},
     "rich": {"console"},
     "argparse": {"cli", "options", "doctor_command", "eval_command", "index_command"}
-    | {"models_command", "report_command", "scan_command", "show_command"},
+    | {"models_command", "refs_command", "report_command", "scan_command", "show_command"},
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
     "fastapi": {"view"},
     "uvicorn": {"view"},
     "markupsafe": {"view"},
+    "ray": {"cluster", "seer"},
     "pyarrow": {"store"},
     "dlib": set(),
 }
@@ -160,6 +188,6 @@ def test_every_library_is_declared() -> None:
     used = {name.split(".")[0] for module in MODULES for name in imports(module)}
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         needed, extras = text.split("[project.optional", 1)
-        # Asked for by one command, which names the extra.
-        where = extras if library == "pyarrow" else needed
+        # Asked for by one command or option, which names the extra.
+        where = extras if library in ("pyarrow", "ray") else needed
         assert f'"{module_of.get(library, library)}' in where, library

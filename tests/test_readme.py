@@ -201,6 +201,15 @@ def test_models_are_measured_as_written(block: str, painted: Path, painted_comma
 
 
 @needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab refs" in block])
+def test_references_are_looked_at_as_written(
+    block: str, painted: Path, painted_command: Path
+) -> None:
+    assert "1 picture: 1 good reference" in shell(block, painted, painted_command)
+    assert (painted / "images/nick.npz").is_file()
+
+
+@needs_bash
 @pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab doctor" in block])
 def test_the_doctor_comes_as_written(block: str, painted: Path, painted_command: Path) -> None:
     assert "estimate for 2 sources" in shell(block, painted, painted_command)

@@ -136,20 +136,28 @@ class TestPoses:
         assert counts == {"up": [0, 0, 0, 0, 1], "level": [0, 1, 2, 0, 0], "down": [0, 0, 1, 0, 0]}
         assert found.rows[1][1][2] == (2, 1.0)
 
-    def test_they_stand_in_the_page_once_they_are_measured(
+    def test_they_stand_in_the_page(self, tmp_path: Path) -> None:
+        folder = write_folder(tmp_path / "out")
+        page = write_report(folder).path.read_text("utf-8")
+        assert "Heads of the extracts" in page
+        counts = re.findall(r'<td style="--share:[^"]*">([\d,]+)</td>', page)
+        unknown = re.search(r"Of (\d+) it is not known", page)
+        assert sum(map(int, counts)) + (int(unknown[1]) if unknown else 0) == 36
+
+    def test_they_are_measured_by_five_points(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = write_folder(tmp_path / "out")
-        assert "Heads of the extracts" not in write_report(folder).path.read_text("utf-8")
         shapes = []
 
-        def heads(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        def heads(points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
             shapes.append(points.shape)
-            return np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
+            straight = np.zeros(len(points), np.float32)
+            return straight, straight, straight
 
         monkeypatch.setattr(content, "HEADS", heads)
-        assert "Heads of the extracts" in write_report(folder).path.read_text("utf-8")
-        assert shapes == [(36, 68, 2)]
+        write_report(folder)
+        assert shapes == [(36, 5, 2)]
 
 
 class TestTimeline:

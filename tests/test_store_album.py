@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from fakes import our_threads, pictures, scene
+from fakes import fail_at, our_threads, pictures, scene
 
 from facegrab.errors import OutputError
 from facegrab.media import read_image
@@ -205,6 +206,53 @@ def test_folders_of_extracts_are_made_and_their_files_discarded(tmp_path: Path) 
     assert pictures(tmp_path / "one") == ["b.png"]
     assert pictures(tmp_path / "two") == ["a.png"]
     np.testing.assert_array_equal(read_image(tmp_path / "two" / "a.png"), image)
+
+
+def test_a_folder_that_is_left_empty_goes_and_no_other_does(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "inside").mkdir(parents=True)
+    with Album(tmp_path) as album:
+        for name in ("al/uncertain/a.png", "al/b.png", "bo/uncertain/c.png", "mine/d.png"):
+            album.write(name, TINY)
+            album.keep([name])
+        album.discard(["al/uncertain/a.png", "bo/uncertain/c.png", "mine/d.png"])
+        album.write("label/e.png", TINY)  # for another place
+        album.keep(["label/e.png"], {"label/e.png": "al/label/e.png"})
+        album.write("zoe/f.png", TINY)
+    folders = {each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*/")}
+    assert {each for each in folders if (tmp_path / each).is_dir()} == {
+        "al", "al/label", "mine", "mine/inside",
+    }  # fmt: skip
+    assert everything(tmp_path) == ["al/b.png", "al/label/e.png"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_one_that_is_there_gets_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        fail_at(monkeypatch, Path, "hardlink_to", 1, OSError(errno.EPERM, "no links here"))
+    with Album(tmp_path) as album:
+        album.write("a.png", TINY)
+        album.keep(["a.png"])
+        before = (tmp_path / "a.png").read_bytes()
+        assert album.take_over("a.png", "a.png")
+        assert album.has("a.png")
+        assert everything(tmp_path) == [f".a.png.{os.getpid()}.part", "a.png"]
+        album.keep(["a.png"], {"a.png": "al/uncertain/a.png"})
+        assert album.discard(["a.png"]) == ["a.png"]
+        assert everything(tmp_path) == ["al/uncertain/a.png"]
+        assert (tmp_path / "al" / "uncertain" / "a.png").read_bytes() == before
+        assert album.take_over("al/uncertain/a.png", "a.png")
+    assert everything(tmp_path) == ["al/uncertain/a.png"]
+
+
+def test_what_is_not_there_or_not_in_the_folder_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(b"")
+    with Album(tmp_path / "out") as album:
+        (tmp_path / "out" / "folder").mkdir()
+        for file in ("none.png", "../secret.png", str(tmp_path / "secret.png"), "folder", ""):
+            assert not album.take_over(file, "a.png")
+        assert not album.has("a.png")
 
 
 def test_a_file_in_the_place_of_a_folder_of_extracts(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.media.source import find_sources
 from facegrab.request import request_of
 from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.sharding import share
 from facegrab.store.library import Library
 from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.task import Orders
 from facegrab.vision.look import Eyes
 from facegrab.walk import Walk
 
@@ -51,14 +52,10 @@ def scan_into(
     process = process or ProcessSettings()
     choice = choice_of(RecognitionSettings(), process, eyes)
     sources = find_sources(listed(source))
+    look, asked = Opener(choice, process, eyes), request_of(choice, process)
+    watcher = watcher or Nobody()
+    orders = Orders(process, RecognitionSettings(), eyes=eyes)
     with Library(Path(index)) as library:
-        walk = Walk(
-            Opener(choice, process, eyes),
-            request_of(choice, process),
-            process,
-            library,
-            watcher or Nobody(),
-            early,
-            Orders(process, RecognitionSettings(), eyes=eyes),
-        )
-        return walk.over(sources)
+        if process.shard is not None:
+            return share(look, asked, process, library, watcher, orders, sources)
+        return Walk(look, asked, process, library, watcher, early, orders).over(sources)

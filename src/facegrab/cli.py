@@ -24,6 +24,7 @@ COMMANDS = {
     "eval": "facegrab.eval_command",
     "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
     "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",
@@ -81,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             precision=options.precision,
             threads=options.threads,
             jobs=options.jobs,
+            engine=options.engine,
+            address=options.address,
+            shard=options.shard,
         )
         return _run(options, recognition, process)
     except FaceGrabError as error:

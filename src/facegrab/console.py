@@ -169,6 +169,9 @@ class Screen:
         self.say(f"{_number(summary.faces_found, 'face')} in {index}")
         if summary.computed:
             self.say(f"computed on {summary.computed}")
+        if summary.shard:
+            self.say(_next_of_shard(summary.shard, index))
+            return
         self.say(f"ask it: facegrab -r REFERENCE -i ... -o FOLDER --index {index}")
 
     def say_summary(self, summary: Summary, output: str) -> None:
@@ -180,7 +183,17 @@ class Screen:
 def result_lines(summary: Summary, output: str) -> list[str]:
     """What went wrong, and a summary in words."""
     warnings = [f"warning: {warning}" for warning in summary.warnings]
-    return [*summary.not_read(), *warnings, *summary_lines(summary, output)]
+    lines = summary_lines(summary, output)
+    if summary.shard:
+        lines = [_frames_line(summary), _next_of_shard(summary.shard, output)]
+    return [*summary.not_read(), *warnings, *lines]
+
+
+def _next_of_shard(shard: str, where: str) -> str:
+    return (
+        f"share {shard} is in {where}; when all are there: facegrab index merge {where} ... "
+        "-o ALL.db, and ask that: facegrab -r REFERENCE -i ... -o FOLDER --index ALL.db"
+    )
 
 
 def _frames_line(summary: Summary) -> str:

@@ -12,7 +12,7 @@ from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
 from facegrab.scan import chunks, prefetched
-from facegrab.settings import ProcessSettings
+from facegrab.settings import LOCAL, ProcessSettings
 from facegrab.types import Frame
 
 BATCHES_AHEAD = 2
@@ -34,7 +34,9 @@ class Early:
     def __init__(
         self, source: Source, settings: ProcessSettings, index: Path | None = None
     ) -> None:
-        self._idle = settings.jobs > 1 or (index is not None and os.path.exists(index))  # noqa: PTH110 - no name is too long for it
+        given_away = settings.jobs > 1 or settings.engine != LOCAL or settings.shard is not None
+        known = index is not None and os.path.exists(index)  # noqa: PTH110 - no name is too long
+        self._idle = given_away or known
         self._source = source
         self._settings = settings
         self._stack = ExitStack()

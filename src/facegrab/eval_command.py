@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import product
 from math import floor
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from facegrab.errors import FaceGrabError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, Parser
 from facegrab.settings import AUTO, DEVICES, PRECISIONS, RecognitionSettings
+from facegrab.telling import Progress, say, warnings_shown
 
 if TYPE_CHECKING:
     from facegrab.evaluate import Doubtful, Evaluation, Labelled
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
         0, 1 on an error, which is said in one line, 130 on Ctrl-C.
     """
     try:
-        with _warnings_shown():
+        with warnings_shown():
             _run(_parser().parse_args(arguments))
         return OK
     except FaceGrabError as error:
@@ -70,13 +69,13 @@ def _run(options: argparse.Namespace) -> None:
         for each, result in zip(sets, results, strict=True)
     ]
     for line in _report(sets, results, found):
-        _say(line)
+        say(line)
     if options.json:
         _write_json(options.json, options.folder, sets, results, found)
-        _say(f"the figures are in {options.json}")
+        say(f"the figures are in {options.json}")
     if options.plot:
         _draw(options.plot, sets, results, found)
-        _say(f"the curve is in {options.plot}: a browser shows it")
+        say(f"the curve is in {options.plot}: a browser shows it")
 
 
 def _sets(options: argparse.Namespace) -> list[Models]:
@@ -110,7 +109,7 @@ def _measured(models: Models, pictures: Sequence[Labelled], compute: Compute) ->
 
     # As a run has it by default.
     eyes = open_eyes(*models, compute, mesh=False)
-    progress = _Progress(_name(models))
+    progress = Progress(_name(models))
     try:
         return compare(describe(pictures, Look(eyes, Wanted()), progress))
     finally:
@@ -264,50 +263,6 @@ def _draw(
             Curve(_name(models), result.pairs, each.used.tolerance)
             for models, result, each in zip(sets, results, found, strict=True)
         ],
-    )
-
-
-class _Progress:
-    """One line in a terminal that counts pictures; nothing where the output is a file."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._shown = sys.stderr.isatty()
-
-    def __call__(self, done: int, pictures: int) -> None:
-        if self._shown:
-            print(f"\r{self._name}: picture {done + 1} of {pictures}", end="", file=sys.stderr)
-
-    def end(self) -> None:
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-class _Warnings(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        print(f"warning: {_printable(record.getMessage())}", file=sys.stderr)
-
-
-@contextmanager
-def _warnings_shown() -> Iterator[None]:
-    """Shows what the library logs."""
-    logger, handler = logging.getLogger("facegrab"), _Warnings(logging.WARNING)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-def _say(text: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"
-    print(_printable(text).encode(encoding, "backslashreplace").decode(encoding))
-
-
-def _printable(text: str) -> str:
-    """Backslashes for what is no character to see: a file's name may say anything to a terminal."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.crew import Orders
 from facegrab.early import Early
-from facegrab.errors import MissingError, SettingError
+from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
+from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.onlook import Onlooker
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -19,11 +21,15 @@ from facegrab.people.judge import Asked, Person
 from facegrab.people.references import load
 from facegrab.people.who import collect_others, collect_people
 from facegrab.question import Question
-from facegrab.request import result_settings
+from facegrab.request import request_of, result_settings
 from facegrab.run import Run
 from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
+from facegrab.shard import Shard
+from facegrab.sharding import own, share, unknown
+from facegrab.store.files import as_text
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
+from facegrab.task import Orders
 from facegrab.vision.look import Eyes
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
@@ -82,6 +88,12 @@ class FaceGrab:
             raise SettingError("group sorts people who are not known: give * as the reference")
         if self._recognition.grow and (not self._people or self._recognition.tolerance != AUTO):
             raise SettingError("grow takes the surest faces: it needs references and no tolerance")
+        if self._recognition.grow and self._process.forget_others:
+            # Whoever stands beside tells look-alikes apart: forgotten, they would be let in later.
+            raise SettingError(
+                "grow decides by all faces each time: leave out forget_others, or use facegrab "
+                "index forget when all is asked"
+            )
 
     @property
     def reference_count(self) -> int:
@@ -195,7 +207,8 @@ class FaceGrab:
         Raises:
             MissingError, AccessError, MediaError: none of the sources can be read.
             OutputError, AccessError: the output cannot be written; what is done is kept.
-            StoreError: the folder holds another run's result, or the index is damaged or in use.
+            StoreError: the folder holds another run's result, or groups of sources that are not
+                given this time, or the index is damaged or in use.
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
         sources = find_sources(listed(source))
@@ -211,6 +224,17 @@ class FaceGrab:
             if onlooker:
                 onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)
+            if self._process.shard is not None:
+                asked = request_of(self._choice, self._process)
+                new = unknown(sources, folder, asked)
+                if new:
+                    orders = Orders(self._process, self._recognition, eyes=self._eyes)
+                    return share(
+                        self._look, asked, self._process, folder, watcher or Nobody(), orders, new
+                    )
+                sources = own(sources, Shard.of(self._process.shard))
+            if self._recognition.group:
+                _check_all_there(sources, folder)
             run = Run(
                 self._look,
                 Question(self._asked, self._choice, self._process),
@@ -244,3 +268,18 @@ def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]
     if not kept:
         raise MissingError(f"{folder.folder} holds nothing but what an earlier run wrote")
     return kept
+
+
+def _check_all_there(sources: Sequence[Source], folder: Output) -> None:
+    """Refuses groups of some sources beside those of others: both would have a person-1."""
+    finished = folder.finished()
+    for source in sources:
+        with suppress(FaceGrabError):  # the run will tell
+            finished.pop(content_key(source), None)
+    paths = {as_text(Path(os.path.realpath(source.path))) for source in sources}
+    for path in finished.values():
+        if path not in paths:
+            raise StoreError(
+                f"{folder.folder} holds the people of {path}, too: give it again, which costs "
+                "next to nothing, or choose another output folder"
+            )

@@ -26,15 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     """
     try:
         options = _parser().parse_args(list(arguments))
-        run: Callable[[argparse.Namespace], None] = options.run
-        run(options)
+        run: Callable[[argparse.Namespace], int | None] = options.run
+        return run(options) or OK
     except FaceGrabError as error:
         print(f"facegrab: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("facegrab: stopped", file=sys.stderr)
         return INTERRUPTED
-    return OK
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -52,6 +51,7 @@ def _info(options: argparse.Namespace) -> None:
     for each in found.sources:
         seconds = "" if each.seconds is None else f", {_clock(each.seconds)}"
         state = "" if each.complete else ", not finished"
+        state += f", share {each.shard} of it" if each.shard else ""
         state += ", others forgotten" if each.forgotten else ""
         extracts = f", {_number(each.extracts, 'extract')}" if each.extracts else ""
         _say(
@@ -118,6 +118,28 @@ def _vacuum(options: argparse.Namespace) -> None:
     )
 
 
+def _merge(options: argparse.Namespace) -> int:
+    from facegrab.merging import merge
+
+    merged = merge(options.index, options.output)
+    for line in merged.warnings:
+        _say(f"warning: {line}")
+    known = f", {merged.known} of them before" if merged.known else ""
+    _say(
+        f"{merged.path}: {_number(merged.sources, 'source')}{known}, "
+        f"{_number(merged.faces, 'face')}"
+    )
+    for line in merged.lacking:
+        _say(f"not whole: {line}")
+    if merged.lacking:
+        _say(f"what there is of these waits in {merged.path}: merge the missing ones into it")
+    for path in merged.broken:
+        _say(f"not whole: {path} is damaged, and what follows is to be read by one machine")
+    if merged.broken:
+        _say(f"that goes on from there: facegrab scan -i ... --index {merged.path}")
+    return FAILED if merged.lacking or merged.broken else OK
+
+
 def _export(options: argparse.Namespace) -> None:
     from facegrab.indexing import index_file
     from facegrab.store.database import Database
@@ -162,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     vacuum.add_argument("index", type=Path, metavar="INDEX")
     vacuum.set_defaults(run=_vacuum)
+    _add_merge(commands)
     _add_export(commands)
     return parser
 
@@ -207,6 +230,21 @@ def _add_forget(commands: argparse._SubParsersAction[Parser]) -> None:
         help="that the index was made with",
     )
     forget.set_defaults(run=_forget)
+
+
+def _add_merge(commands: argparse._SubParsersAction[Parser]) -> None:
+    merge = commands.add_parser(
+        "merge",
+        help="put several indexes, or the shares of facegrab scan --shard, together",
+        description="Puts indexes together: what each holds, and as one what several looked at in "
+        "shares (--shard). The result is that of one run, row for row; the same call once more "
+        "changes nothing.",
+    )
+    merge.add_argument("index", type=Path, nargs="+", metavar="INDEX")
+    merge.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="the result (default: the first one)"
+    )
+    merge.set_defaults(run=_merge)
 
 
 def _add_export(commands: argparse._SubParsersAction[Parser]) -> None:

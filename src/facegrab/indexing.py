@@ -46,6 +46,7 @@ class SourceInfo:
         extracts: images of them, where the index is an output folder's.
         complete: to the source's end.
         forgotten: faces of other people were removed.
+        shard: share of the source that was looked at, K/N; empty: all of it.
     """
 
     number: int
@@ -64,6 +65,7 @@ class SourceInfo:
     extracts: int
     complete: bool
     forgotten: bool
+    shard: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,13 @@ def sources_in(path: Path) -> list[str]:
     """
     file = index_file(path)
     with Database(file, alone=False) as database:
-        paths = list(dict.fromkeys(seen.path for seen in Index(database).scans()))
+        sources = [_source_info(database, seen) for seen in Index(database).scans()]
+    paths = list(dict.fromkeys(each.path for each in sources if not each.shard))
+    if not paths and sources:
+        raise MissingError(
+            f"{file} holds shares only: put them together with facegrab index merge, or name the "
+            "sources with -i"
+        )
     there = [each for each in paths if Path(each).exists() or is_pattern(Path(each).name)]
     if not there:
         raise MissingError(f"none of the sources of {file} is where it was: name them with -i")
@@ -277,6 +285,7 @@ def _source_info(database: Database, seen: Seen) -> SourceInfo:
         extracts=extracts,
         complete=seen.complete,
         forgotten=seen.forgotten,
+        shard=str(detection.get("shard", "")),
     )
 
 

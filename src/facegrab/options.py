@@ -29,8 +29,8 @@ def run_parser() -> Parser:
         description="Writes aligned images of one person's face, and nobody else's, out of videos "
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
-        "facegrab scan, facegrab index, facegrab models, facegrab eval, facegrab show, facegrab "
-        "doctor; each has a --help.",
+        "facegrab scan, facegrab index, facegrab models, facegrab refs, facegrab eval, facegrab "
+        "show, facegrab report, facegrab doctor; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
@@ -275,6 +275,26 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         metavar=_span(settings.JOBS),
         help="processes that each look through a part of a video at a time; the result is the same "
         "(default %(default)s)",
+    )
+    group.add_argument(
+        "--engine",
+        choices=settings.ENGINES,
+        default=default.engine,
+        help="who looks: local, this machine; ray, the nodes of a Ray cluster that see the same "
+        "files by the same paths (pip install 'facegrab[ray]'); the result is the same (default "
+        "%(default)s)",
+    )
+    group.add_argument(
+        "--address",
+        default=default.address,
+        metavar="HOST:PORT",
+        help="of the Ray cluster (default auto: the one that this machine is part of)",
+    )
+    group.add_argument(
+        "--shard",
+        metavar="K/N",
+        help="look only at share K of N, for N machines that know nothing of each other; facegrab "
+        "index merge puts the shares together. With all in an --index: write share K's faces",
     )
 
 

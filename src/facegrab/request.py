@@ -16,7 +16,7 @@ METHOD = 4
 """Counted up when the same settings find or place faces otherwise than before."""
 JUDGEMENT = 1
 """Counted up when the same settings judge faces otherwise than before."""
-_ONLY_SPEED = ("batch_size", "device", "threads", "jobs")
+_ONLY_SPEED = ("batch_size", "device", "threads", "jobs", "engine", "address", "shard")
 
 
 def request_of(choice: Choice, process: ProcessSettings) -> Request:

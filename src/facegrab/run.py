@@ -11,7 +11,6 @@ from pathlib import Path
 from facegrab.again import Again
 from facegrab.answering import Answering
 from facegrab.choice import Choice
-from facegrab.crew import Orders
 from facegrab.early import Early
 from facegrab.errors import MediaError, MissingError
 from facegrab.harvest import Harvest
@@ -27,6 +26,7 @@ from facegrab.store.naming import Naming
 from facegrab.store.output import Output
 from facegrab.summary import OTHER_PERSON, Stranger, Watcher
 from facegrab.survey import Gather
+from facegrab.task import Orders
 from facegrab.types import Faces
 from facegrab.vision.look import Look
 from facegrab.visit import NotReadError, Visit, plan_of_known
@@ -59,7 +59,7 @@ class Run(Walk):
         output: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
-        orders: for the processes of ``jobs``; needed where that is more than one.
+        orders: for those of an engine; needed where the settings ask for one.
         again: decides once more when all sources are seen; None: what is said at first stays.
         onlooker: is shown what is looked at.
     """
@@ -101,11 +101,18 @@ class Run(Walk):
             self._count(gather.row, gather.path)
 
     def _visit_all(self, sources: Sequence[Source]) -> None:
-        super()._visit_all(sources)
-        for each in self._answered:
-            with self._noting(each.place.source):
-                self._answer_again(each)
-        if self._again and self._answered:
+        try:
+            super()._visit_all(sources)
+            any_answered = bool(self._answered)
+            while self._answered:
+                each = self._answered.pop(0)
+                with self._noting(each.place.source):
+                    self._answer_again(each)
+        except KeyboardInterrupt:
+            for each in self._answered:  # whose turn has not come
+                self._count(each.place.row, each.place.source.path)
+            raise
+        if self._again and any_answered:
             self._again.save(self._output.folder)
 
     def _answer(self, visit: Visit) -> None:

@@ -42,14 +42,14 @@ class Scanned:
         frames: in order.
         faces: of them all.
         signatures: of each frame, for the detection of shots.
-        extracts: names of extracts that were cut out already and where they lie; None if that is
-            still to be done.
+        extracts: names of extracts that were cut out already and where they lie, or what is to be
+            in their files; None if that is still to be done.
     """
 
     frames: tuple[Frame, ...]
     faces: Faces
     signatures: tuple[Signature, ...] = ()
-    extracts: tuple[tuple[str, Path], ...] | None = None
+    extracts: tuple[tuple[str, Path | bytes], ...] | None = None
 
 
 def scan(

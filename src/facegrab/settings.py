@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +15,13 @@ EXACT = "exact"
 PRECISIONS = (AUTO, EXACT, "f32", "bf16", "int8")
 COMMERCIAL = "commercial"
 LICENCES = ("any", COMMERCIAL)
+LOCAL, RAY = "local", "ray"
+ENGINES = (LOCAL, RAY)
 
 BATCH_SIZE = (2, 128)
 THREADS = (0, 256)
 JOBS = (1, 64)
+SHARDS = (1, 1_000_000)
 SKIP_FRAMES = (0, 1000)
 EXTRACT_SIZE = (32, 1024)
 SCALE = (0.1, 1.0)
@@ -26,6 +30,9 @@ MAX_FACE = (8, 20000)
 TOLERANCE = (0.1, 1.0)
 JITTER = (1, 1000)
 BLUR_THRESHOLD = (0.0, 9999.0)
+
+_SHARD = re.compile(r"([0-9]{1,7})/([0-9]{1,7})")
+_ADDRESS = re.compile(r"(?:ray://)?[^\s/]+:[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,12 @@ class ProcessSettings:
         full_scan: look at all of every frame. Else, of frames that follow closely on each other,
             only every fourth is looked at all over, and those between where faces were, unless
             something changes.
+        engine: who looks: ``"local"``, this machine; ``"ray"``, the nodes of a Ray cluster, which
+            see the same files by the same paths (needs ``facegrab[ray]``).
+        address: of the cluster, HOST:PORT, or ``"auto"``: the one that this machine is part of.
+        shard: ``"K/N"``: only share K of N of all sources' segments is looked at, and nothing is
+            answered about them; ``facegrab index merge`` puts the shares together. Where an index
+            knows all sources wholly, share K of these is answered.
 
     Raises:
         SettingError: a value is out of range.
@@ -119,6 +132,9 @@ class ProcessSettings:
     full_scan: bool = False
     forget_others: bool = False
     jobs: int = 1
+    engine: str = LOCAL
+    address: str = AUTO
+    shard: str | None = None
 
     def __post_init__(self) -> None:
         _check_whole("batch_size", self.batch_size, BATCH_SIZE)
@@ -134,8 +150,21 @@ class ProcessSettings:
         _check_whole("threads", self.threads, THREADS)
         _check_whole("jobs", self.jobs, JOBS)
         _check_choice("licence", self.licence, LICENCES)
+        _check_choice("engine", self.engine, ENGINES)
+        self._check_address()
+        if self.shard is not None:
+            shard_numbers(self.shard)
         if isinstance(self.align, str) or not self.align:
             raise SettingError(f"align is a tuple of alignments, not {self.align!r}")
+
+    def _check_address(self) -> None:
+        text = self.address
+        if text == AUTO:
+            return
+        if self.engine == LOCAL:
+            raise SettingError("address is that of a cluster: it goes with engine ray")
+        if not isinstance(text, str) or not _ADDRESS.fullmatch(text):
+            raise SettingError(f'address is HOST:PORT of a cluster, or "{AUTO}", not {text!r}')
 
     def _check_faces(self) -> None:
         if self.min_face != AUTO:
@@ -147,6 +176,21 @@ class ProcessSettings:
         smallest = 0 if self.min_face == AUTO else int(self.min_face)
         if self.max_face is not None and self.max_face < smallest:
             raise SettingError(f"max_face {self.max_face} is less than min_face {smallest}")
+
+
+def shard_numbers(text: str) -> tuple[int, int]:
+    """The K and N of ``"K/N"``.
+
+    Raises:
+        SettingError: they are none.
+    """
+    match = _SHARD.fullmatch(text) if isinstance(text, str) else None
+    number, count = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= count <= SHARDS[1]:
+        raise SettingError(
+            f"shard is K/N, share K of N from 1/N to N/N (N up to {SHARDS[1]}), not {text!r}"
+        )
+    return number, count
 
 
 def _check_whole(name: str, value: Any, span: tuple[int, int], more: str = "") -> None:

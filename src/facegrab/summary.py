@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -90,6 +90,7 @@ class Summary:
         warnings: one line each.
         failed: (path, why) of each source that could not be read.
         interrupted: stopped by Ctrl-C; what was done until then is kept.
+        shard: share that was looked at, and nothing is answered yet; empty: all.
     """
 
     frames_read: int = 0
@@ -114,10 +115,22 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
     failed: list[tuple[Path, str]] = field(default_factory=list)
     interrupted: bool = False
+    shard: str = ""
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Adds to a stage's time."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def add(self, other: Summary) -> None:
+        """Adds what was done besides."""
+        for each in fields(self):
+            ours, theirs = getattr(self, each.name), getattr(other, each.name)
+            if isinstance(ours, dict):
+                ours.update({name: ours.get(name, 0) + theirs[name] for name in theirs})
+            elif ours is None or isinstance(ours, (bool, str, Stranger)):
+                setattr(self, each.name, ours or theirs)
+            else:
+                setattr(self, each.name, ours + theirs)
 
     def not_read(self) -> list[str]:
         """A line for each source that could not be read; it names the source."""

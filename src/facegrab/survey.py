@@ -128,6 +128,10 @@ class Gather:
     def drop(self) -> None:
         """What came since the last commit is not to be kept."""
 
+    def _pictures(self, segment: SegmentRow, faces: Faces) -> Sequence[Path | None]:
+        """The image file of each face of a segment, or None."""
+        return pictures_of(self._source, faces)
+
     def _enter(self, segment: SegmentRow, faces: Faces) -> None:
         """A segment into the index; in a transaction."""
         assert self._reader is not None
@@ -135,7 +139,7 @@ class Gather:
         # Where another segment follows, the reader is well into it already.
         read = segment_of(segment.next, index.database.path) if segment.next else reader
         looked_at = self._known_looked_at + self.frames_looked_at + segment.frames_looked_at
-        index.add(self._scan.row, segment, faces, pictures_of(self._source, faces))
+        index.add(self._scan.row, segment, faces, self._pictures(segment, faces))
         index.update(
             self._scan.row,
             frames_looked_at=looked_at,

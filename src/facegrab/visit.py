@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -9,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from facegrab.crew import Part
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.store.index import Request, Seen
 from facegrab.summary import Plan
 from facegrab.survey import Begins, Gather
+from facegrab.task import Part
 from facegrab.types import Frame, Segment
 from facegrab.vision.look import Look
 
@@ -63,7 +64,8 @@ class Visit:
         reader: of what is not known; None if all is.
         frames: of the reader.
         gather: takes what is seen.
-        parts: segments that others look through, and what comes of it.
+        planned: all of its segments, where they are known without looking.
+        parts: segments that others look through, and what comes of it; less those had already.
     """
 
     source: Source
@@ -74,7 +76,8 @@ class Visit:
     reader: FrameReader | None = None
     frames: Iterator[Frame] = field(default_factory=lambda: iter(()))
     gather: Gather | None = None
-    parts: list[tuple[Segment, Future[Part]]] = field(default_factory=list)
+    planned: tuple[Segment, ...] = ()
+    parts: deque[tuple[Segment, Future[Part]]] = field(default_factory=deque)
 
     @property
     def done(self) -> Seen:

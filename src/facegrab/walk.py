@@ -5,25 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager, suppress
-from itertools import zip_longest
+from itertools import chain
 from math import ceil
 from pathlib import Path
 
-from facegrab.crew import Crew, Orders, Part, Relay, Task, result
 from facegrab.early import Early
+from facegrab.engines import engine_of
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.content import content_key
 from facegrab.media.plan import plan
 from facegrab.media.source import Source, is_pattern
 from facegrab.people.link import Linker, frames_needed
+from facegrab.relay import Relay
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings
 from facegrab.store.index import Request, Seen
 from facegrab.summary import Summary, Watcher
 from facegrab.survey import Gather, Survey, segment_of
+from facegrab.task import Engine, Orders, Part, SetAsideError, Task
 from facegrab.types import Frame, Segment
 from facegrab.vision.look import Look
 from facegrab.visit import NotReadError, Store, Visit, plan_of, plan_of_known
@@ -32,10 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 MOST_ON_THE_WAY = 64
-"""Sources begun at a time, by the processes of ``jobs``: short ones shall not be waited for."""
+"""Sources begun at a time, by those of an engine: short ones shall not be waited for."""
 
 
-def _is_sound(part: Part, segment: Segment, planned: Segment | None) -> bool:
+def first_of(segments: Iterable[Segment]) -> Segment | None:
+    """The first one, if there is one."""
+    return next(iter(segments), None)
+
+
+def is_sound(part: Part, segment: Segment, planned: Segment | None) -> bool:
     """Whether a segment came out as its packets had announced."""
     if part.frames_damaged > segment.frames_damaged:
         return False
@@ -53,7 +61,7 @@ class Walk:
         store: where to.
         watcher: is told how it goes.
         early: may have one of the sources open already.
-        orders: for the processes of ``jobs``; needed where that is more than one.
+        orders: for those of an engine; needed where the settings ask for one.
     """
 
     def __init__(
@@ -66,8 +74,8 @@ class Walk:
         early: Early | None = None,
         orders: Orders | None = None,
     ) -> None:
-        self._orders = orders if settings.jobs > 1 else None
-        self._crew: Crew | None = None
+        self._orders = orders
+        self._engine: Engine | None = None
         self._early = early
         self._open_look = look
         self._look: Look | None = None
@@ -91,7 +99,7 @@ class Walk:
             try:
                 self._visit_all(sources)
             finally:
-                if self._orders:  # what was looked at in vain
+                if self._engine:  # what was looked at in vain
                     self._store.sweep()
         except KeyboardInterrupt:
             self._summary.interrupted = True
@@ -113,8 +121,9 @@ class Walk:
         """Does all sources; what cannot be read is noted, unless it is all that there is."""
         on_the_way: deque[Visit] = deque()
         with ExitStack() as stack:
-            if self._orders:
-                self._crew = stack.enter_context(Crew(self._settings.jobs, self._orders))
+            engine = self._engine_of(self._orders) if self._orders else None
+            if engine:
+                self._engine = stack.enter_context(engine)
             for source in sources:
                 with self._noting(source):
                     visit = self._prepared(source, stack.enter_context(ExitStack()))
@@ -127,9 +136,14 @@ class Walk:
             self._summary.failed.pop()  # it is told by the error
             raise self._last_error
 
+    def _engine_of(self, orders: Orders) -> Engine | None:
+        return engine_of(orders)
+
     def _has_room(self, on_the_way: int) -> bool:
         """Whether another source may be begun before those on their way are done."""
-        return self._crew is not None and not self._crew.is_busy and on_the_way < MOST_ON_THE_WAY
+        return (
+            self._engine is not None and not self._engine.is_busy and on_the_way < MOST_ON_THE_WAY
+        )
 
     def _finish_first(self, on_the_way: deque[Visit]) -> None:
         visit = on_the_way.popleft()
@@ -171,7 +185,7 @@ class Walk:
                 return Visit(source, content, stack, seen)
             start = self._start_of(content, seen)
             reader, frames = self._open(source, start, stack)
-            planned = self._planned(source, start) if self._crew else None
+            planned = self._planned(source, start) if self._engine else None
         # Only here: an output that may not be written is no matter of a source.
         except (MediaError, MissingError, AccessError) as error:
             raise NotReadError(error) from error
@@ -179,13 +193,47 @@ class Walk:
         visit = Visit(source, content, stack, self._known(content), start, reader, frames)
         visit.gather = self._gather(visit)
         self._done[content] = source.path
-        if self._crew and planned:
+        if planned:
             visit.gather.begin(reader)
             reader.close()
             visit.reader = Relay(reader, planned[0])
-            place = visit.gather.place
-            visit.parts = [(each, self._crew.see(Task(source, each, place))) for each in planned]
+            self._give_away(visit, planned)
+        elif self._engine:
+            self._begin_in_turn(visit, reader)
         return visit
+
+    def _begin_in_turn(self, visit: Visit, reader: FrameReader) -> None:
+        """Sources after it begin before it is looked at, and have later rows all the same.
+
+        Raises:
+            NotReadError: it cannot be read.
+        """
+        assert visit.gather is not None
+        try:
+            first = next(visit.frames, None)
+        except (MediaError, MissingError) as error:
+            raise NotReadError(error) from error
+        if first is not None:
+            visit.frames = chain([first], visit.frames)
+            visit.gather.begin(reader)
+
+    def _opened_look(self) -> Look:
+        self._look = self._look or self._open_look()
+        return self._look
+
+    def _give_away(self, visit: Visit, planned: Sequence[Segment]) -> None:
+        """Others look through the segments."""
+        assert self._engine is not None
+        engine, place = self._engine, visit.gather.place if visit.gather else None
+        visit.parts.extend(
+            (each, engine.see(Task(visit.source, each, place, visit.content))) for each in planned
+        )
+
+        def drop() -> None:
+            for _, future in visit.parts:
+                engine.drop(future)
+
+        visit.stack.callback(drop)
 
     def _planned(self, source: Source, start: Segment | None) -> tuple[Segment, ...] | None:
         """The segments that are left, where they are known without looking."""
@@ -251,7 +299,7 @@ class Walk:
     def _survey(self, visit: Visit, reader: FrameReader) -> Seen:
         """Looks through a source, or through what is left of it."""
         source, seen, start = visit.source, visit.seen, visit.start
-        look = self._look = self._look or self._open_look()
+        look = self._opened_look()
         self._summary.computed = look.eyes.computed
         known = seen.frames_looked_at if seen else 0
         self._watcher.begin(plan_of(source, reader, look, self._settings.skip_frames + 1))
@@ -288,24 +336,23 @@ class Walk:
     def _batches(
         self, visit: Visit, reader: FrameReader, look: Look
     ) -> Generator[Scanned, None, None]:
-        """Frames and their faces, looked at here or by the crew."""
+        """Frames and their faces, looked at here or by others."""
         if isinstance(reader, Relay):
             return self._relayed(visit, reader, look)
         frame_bytes = None if visit.source.images else reader.frame_bytes
         return scan_as(visit.frames, look, self._settings, frame_bytes)
 
     def _relayed(self, visit: Visit, relay: Relay, look: Look) -> Generator[Scanned, None, None]:
-        """What the crew sees, in order. From a segment on that holds damage it is seen here.
+        """What others see, in order. From a segment on that holds damage it is seen here.
 
         Damage may throw the frames' numbers off, and then only whoever has read all that is before
         knows them.
         """
-        for (segment, future), after in zip_longest(visit.parts, visit.parts[1:]):
-            try:
-                part = result(future)
-            except MediaError:  # it does not begin as was planned
-                part = None
-            if part is None or not _is_sound(part, segment, after[0] if after else None):
+        while visit.parts:
+            segment, future = visit.parts.popleft()
+            after = first_of(each for each, _ in visit.parts)
+            part = self._taken(segment, future, after)
+            if part is None or not is_sound(part, segment, after):
                 every, device = self._settings.skip_frames + 1, self._settings.device
                 reader = open_source(visit.source, every, device, segment)
                 relay.go_on(visit.stack.enter_context(reader))
@@ -316,6 +363,16 @@ class Walk:
             for stage, seconds in part.seconds.items():
                 self._summary.add_seconds(stage, seconds)
             yield from part.batches
+
+    def _taken(self, segment: Segment, future: Future[Part], after: Segment | None) -> Part | None:
+        """What came of a segment; None if it does not begin as was planned."""
+        assert self._engine is not None
+        try:
+            return self._engine.take(future)
+        except MediaError:
+            return None
+        except SetAsideError as error:
+            return Part.set_aside(segment, after, str(error))
 
     def _linker(self, source: Source, seen: Seen | None, look: Look) -> Linker:
         """Joins faces to tracks, on from where the last segment ended."""

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from facegrab.errors import StoreError
-from facegrab.models.specs import RecogniserSpec
+from facegrab.models.specs import Metric
 from facegrab.people.track import GAP, Tracker
 from facegrab.types import Faces, Frame
 from facegrab.vision.shots import MEMORY, SIGNATURE_LENGTH, Cuts, Signature
@@ -21,6 +22,18 @@ LONGEST_STATE_BYTES = 16_384
 """Of text: four signatures of 432 bytes and some numbers take 3 kB."""
 _MOST = 2**62
 """Of frames and tracks: what numbers of 64 bits hold, with room for more."""
+
+
+class Compares(Protocol):
+    """What linking needs of a recogniser; models.specs.RecogniserSpec has it."""
+
+    @property
+    def metric(self) -> Metric:
+        """How two embeddings are compared."""
+
+    @property
+    def tolerance(self) -> float:
+        """Distance up to which two faces are one person."""
 
 
 class Linker:
@@ -32,7 +45,7 @@ class Linker:
             folder of photographs.
     """
 
-    def __init__(self, recogniser: RecogniserSpec, *, follows: bool = True) -> None:
+    def __init__(self, recogniser: Compares, *, follows: bool = True) -> None:
         self._follows = follows
         self._signatures: deque[Signature] = deque(maxlen=MEMORY)
         self._looked_at: deque[int] = deque(maxlen=GAP)
@@ -40,7 +53,7 @@ class Linker:
         self._cuts = Cuts()
         self._tracker = Tracker(recogniser.metric, recogniser.tolerance)
 
-    def resume(self, state: str, recent: Faces, recogniser: RecogniserSpec, path: Path) -> None:
+    def resume(self, state: str, recent: Faces, recogniser: Compares, path: Path) -> None:
         """Goes on from where another linker ended, as if it were that one.
 
         Args:

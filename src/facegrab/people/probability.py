@@ -38,7 +38,8 @@ SURE = 0.4
 STRANGE = -3.1
 """Logit up to which a piece in a sure one's frame is taken as another person: 4 %."""
 SHORTEST = 2
-"""Faces up to which a shorter piece says no less: of single strangers the clips have few."""
+"""Faces that a shorter piece counts as in the second step. The figures were fitted without this: of
+single strangers the clips have few, and by them one would be believed too much."""
 MIRRORED = 0.75
 """``near`` of two pieces of one frame up to which both may be the person: in a mirror, on a split
 screen, found twice. Two people of one frame are at least .93 apart (``group.MIRRORED``)."""
@@ -225,7 +226,8 @@ class Neighbours:
         """How sure it is that the person is somebody else in the same frame: float64 (R,)."""
         beside = self._together.table(rows, sure, len(self._length))
         twice = self._near(rows, sure) <= MIRRORED
-        return np.where(beside & ~twice, first[sure], 0).max(axis=1)
+        found = np.where(beside & ~twice, first[sure], 0).max(axis=1)
+        return np.asarray(found, np.float64)
 
     def _nearest_stranger(self, rows: IntArray, strangers: IntArray) -> Floats:
         """``near`` to the nearest stranger that does not stand in the same frame: float64 (R,)."""

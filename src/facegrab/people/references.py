@@ -63,7 +63,7 @@ def collect(
         if name.lower().endswith(".npz"):
             gallery += load(Path(name), jitter, look, spec)
             continue
-        for picture in _pictures(name):
+        for picture in pictures_of(name):
             gallery += _encode(picture, jitter, look(), named=picture == Path(name))
     if not len(gallery):
         raise GalleryError(
@@ -75,7 +75,7 @@ def collect(
     return gallery
 
 
-def _pictures(name: str) -> list[Path]:
+def pictures_of(name: str) -> list[Path]:
     """The pictures that a path, folder, pattern or glob names."""
     sources = find_sources([name])
     pictures = [picture for source in sources for picture in source.images]
@@ -107,7 +107,7 @@ def load(path: Path, jitter: int, look: Callable[[], Look], spec: RecogniserSpec
         return saved
     pictures = [Path(name) for name in saved.names]
     gone = sum(
-        not hashed or _hash(picture) != hashed
+        not hashed or hash_of(picture) != hashed
         for picture, hashed in zip(pictures, saved.hashes, strict=True)
     )
     if gone:
@@ -129,7 +129,7 @@ def load(path: Path, jitter: int, look: Callable[[], Look], spec: RecogniserSpec
     return gallery
 
 
-def _hash(picture: Path) -> str:
+def hash_of(picture: Path) -> str:
     """SHA-256 of a file's content, "" if it cannot be read."""
     try:
         with picture.open("rb") as file:
@@ -153,7 +153,7 @@ def _encode(picture: Path, jitter: int, look: Look, *, named: bool) -> Gallery:
     if faces > 1:
         logger.warning("%s shows %d faces: using the largest", picture, faces)
     name = str(picture.absolute())
-    return Gallery(embedding, (name,), (_hash(picture),), spec.key, spec.metric)
+    return Gallery(embedding, (name,), (hash_of(picture),), spec.key, spec.metric)
 
 
 def _warn_of_strangers(gallery: Gallery, tolerance: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -17,8 +18,10 @@ from facegrab.people.references import EVERYBODY, collect
 from facegrab.store.files import safe_name
 from facegrab.vision.look import Look
 
-NOT_NAMES = ("uncertain", "ambiguous", "report", "best")
-"""Folders of the output that are nobody's."""
+NOT_NAMES = (
+    "uncertain", "ambiguous", "report", "best", "facegrab.db", "facegrab.csv", "index.html"
+)  # fmt: skip
+"""What the output holds that is nobody's."""
 MOST_NAMED = 3
 """Files that a message names."""
 
@@ -56,7 +59,7 @@ def named(references: Sequence[str]) -> dict[str, list[str]]:
     people: dict[str, list[str]] = {}
     for reference in references:
         name, equals, path = reference.partition("=")
-        if not equals or Path(reference).exists():
+        if not equals or _exists(reference):
             name, path = "", reference
         elif not name.strip():
             raise SettingError(f"-r {reference}: the name before = is missing")
@@ -77,13 +80,13 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if not name:
             continue
-        if name != safe_name(name) or name.casefold() in NOT_NAMES:
+        if _composed(name) != safe_name(name) or name.casefold() in NOT_NAMES:
             raise SettingError(
                 f"{name!r} cannot be a person's name, because the folder is called by it: letters, "
                 "digits and spaces, without / or \\ and none of " + ", ".join(NOT_NAMES)
             )
     for one, other in combinations(sorted(names), 2):
-        if one.casefold() == other.casefold():
+        if _composed(one).casefold() == _composed(other).casefold():
             raise SettingError(f"{one} and {other} would share a folder: give one another name")
 
 
@@ -115,7 +118,7 @@ def collect_people(
     for name, paths in references.items():
         gallery = collect(paths, jitter, look, spec, tolerance)
         if len(gallery):
-            people.append(Person(name, gallery))
+            people.append(Person(_composed(name), gallery))
     for one, other in combinations(people, 2):
         shared = _same(one.gallery, other.gallery)
         if shared:
@@ -154,6 +157,18 @@ def collect_others(
                 files = _listed([other.names[row] for row in rows])
                 raise GalleryError(f"--not {files} shows {who}: leave it out")
     return tuple(others)
+
+
+def _composed(name: str) -> str:
+    """A name as it is typed: some systems give a folder's accents apart from its letters."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # longer than any, or of characters that no name has
+        return False
 
 
 def _apart(path: str) -> list[str]:

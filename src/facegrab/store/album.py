@@ -65,6 +65,7 @@ class Album:
         self._handed_over: dict[str, Path] = {}
         self._held: dict[str, tuple[Image, Origin]] = {}
         self._held_bytes = 0
+        self._left: set[Path] = set()
 
     def __enter__(self) -> Album:
         return self
@@ -73,10 +74,18 @@ class Album:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads and removes what was neither kept nor dropped."""
+        """Ends the threads and removes what was neither kept nor dropped, and folders left empty.
+
+        Not before, because images of other processes may be on their way into them.
+        """
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._waiting.clear()
         self.drop()
+        below = {each for place in self._left for each in (place, *place.parents)}
+        for each in sorted(below, reverse=True):  # those inside another before it
+            if self._folder in each.parents:
+                with suppress(OSError):  # something is in it
+                    each.rmdir()
 
     def sweep(self) -> None:
         """Removes what a run that died left under temporary names; nobody else may be writing.
@@ -165,7 +174,7 @@ class Album:
                 make_folder(place.parent)
             with writing(place):
                 self._handed_over[name].replace(place)
-            del self._handed_over[name]
+            self._left.add(self._handed_over.pop(name).parent)
         self._folders_last([places.get(name, name) for name in kept])
 
     def leave(self, names: Iterable[str]) -> dict[str, Path]:
@@ -184,9 +193,21 @@ class Album:
         self.flush()
         return {name: self._handed_over.pop(name) for name in names}
 
-    def adopt(self, left: Mapping[str, Path]) -> None:
-        """Takes images that another process's album left in the same folder."""
-        self._handed_over.update(left)
+    def adopt(self, left: Mapping[str, Path | bytes]) -> None:
+        """Takes images that another process's album left in the same folder, or that it sent.
+
+        Raises:
+            OutputError, AccessError: an image before these could not be written.
+        """
+        for name, image in left.items():
+            if isinstance(image, Path):
+                self._handed_over[name] = image
+                continue
+            if self._waiting_bytes + len(image) > MOST_WAITING_BYTES:
+                self.flush()
+            self._waiting_bytes += len(image)
+            self._handed_over[name] = part_of(self._folder / name)
+            self._waiting.append(self._pool.submit(self._put, name, image))
 
     def take_over(self, file: str, name: str) -> bool:
         """Hands over an image that is in the folder already, to get another place.
@@ -227,6 +248,7 @@ class Album:
         for part in self._handed_over.values():
             with suppress(OSError):
                 part.unlink()
+            self._left.add(part.parent)
         self._handed_over.clear()
 
     def discard(self, names: Iterable[str]) -> list[str]:
@@ -243,6 +265,7 @@ class Album:
         for name in names:
             try:
                 if leads_inside(name):
+                    self._left.add((self._folder / name).parent)
                     (self._folder / name).unlink()
                     removed.append(name)
             except FileNotFoundError:
@@ -268,17 +291,45 @@ class Album:
         self._waiting_bytes = 0
 
     def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
-        suffix = Path(name).suffix
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        _, encoded = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
-        content = encoded.tobytes()
-        if origin is not None:
-            content = embed_origin(content, origin)
+        self._put(name, encoded(name, image, origin))
+
+    def _put(self, name: str, content: bytes) -> None:
         path = self._folder / name
         if path.parent != self._folder:
             make_folder(path.parent)
         with writing(path):
             part_of(path).write_bytes(content)
+
+
+class Tray:
+    """Holds images, encoded, for somebody else's album; see Album."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, bytes] = {}
+
+    def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
+        """Hands over an image, see Album.write."""
+        self._held[name] = encoded(name, image, origin)
+
+    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+        """The same for one that will probably not be kept."""
+        self._held[name] = encoded(name, image, origin)
+
+    def leave(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Gives images away that were handed over: what an album writes."""
+        return {name: self._held.pop(name) for name in names}
+
+
+def encoded(name: str, image: Image, origin: Origin | None) -> bytes:
+    """An image as a file holds it.
+
+    Args:
+        name: see Album.write, as are those that follow.
+    """
+    suffix = Path(name).suffix
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(suffix, bgr, _PARAMETERS[suffix])
+    return content.tobytes() if origin is None else embed_origin(content.tobytes(), origin)
 
 
 def _last(path: Path) -> None:

@@ -355,6 +355,10 @@ class Answers:
         """Notes that a source's question is answered; call it in a transaction."""
         self._db.execute("UPDATE source SET complete = 1 WHERE id = ?", (source,))
 
+    def finished(self) -> dict[str, str]:
+        """Paths of the sources whose question is answered, by content."""
+        return dict(self._db.fetch("SELECT content, path FROM source WHERE complete"))
+
     def files(self) -> frozenset[str]:
         """Names of all images written."""
         return frozenset(str(file) for (file,) in self._db.fetch("SELECT file FROM extract"))

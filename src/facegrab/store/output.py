@@ -138,6 +138,16 @@ class Output:
             return frozenset()
         return self._open()[3].files()
 
+    def finished(self) -> dict[str, str]:
+        """Paths of the sources that earlier runs answered here, by content.
+
+        Raises:
+            StoreError: the folder holds another run's result.
+        """
+        if self._opened is None and not (self.folder / INDEX_NAME).exists():
+            return {}
+        return self._open()[3].finished()
+
     def extracts_of(
         self, source: int, first_frame: int, last_frame: int
     ) -> dict[tuple[int, int, str], str]:
@@ -152,8 +162,12 @@ class Output:
         """Whether an extract was handed over and is neither kept nor dropped."""
         return self._open()[1].has(name)
 
-    def adopt(self, left: Mapping[str, Path]) -> None:
-        """Takes extracts that another process left in the folder, see Album.adopt."""
+    def adopt(self, left: Mapping[str, Path | bytes]) -> None:
+        """Takes extracts that others cut, see Album.adopt.
+
+        Raises:
+            OutputError, AccessError: one before them could not be written.
+        """
         self._open()[1].adopt(left)
 
     def take_over(self, file: str, name: str) -> bool:

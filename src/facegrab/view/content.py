@@ -111,7 +111,7 @@ class _Maker:
             strangers=[self._stranger(each) for each in findings.strangers(MOST_STRANGERS)],
             dropped=words.dropped(self._sources),
             sharpness=sharpness_chart(findings.sharpness(), settings),
-            poses=None if HEADS is None else poses(HEADS(each) for each in findings.points68()),
+            poses=poses(HEADS(each)[:2] for each in findings.points5()),
             facts=facts(settings, self._told),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,13 @@ from facegrab.people.judge import ASK_FROM, KEEP_FROM
 from facegrab.store.found import State
 from facegrab.types import FloatArray
 from facegrab.view.charts import Histogram, Line, draw
+from facegrab.vision.pose import EDGES_DEGREES, TURNS, head_pose_of_five
 
 SCORE_BIN = 0.02
 SHARPNESS_BIN = 0.5
 """Of the logarithm to base 2: sharpness goes from 1 to some thousands."""
-EDGES_DEGREES = (-50.0, -20.0, 20.0, 50.0)
-"""Between profile, half profile and front; up and down have the inner two."""
-TURNS = ("profile left", "half left", "front", "half right", "profile right")
-HEADS: Callable[[FloatArray], tuple[FloatArray, FloatArray]] | None = None
-"""Yaw and pitch as ``poses`` takes them, of 68 points: float32 (N, 68, 2). None: not measured."""
+HEADS = head_pose_of_five
+"""Yaw, pitch and roll as ``poses`` takes the first two, of five points: float32 (N, 5, 2)."""
 NODS = ("up", "level", "down")
 
 _KINDS: dict[State, str] = {"kept": "kept", "ask": "uncertain", "left": "left", "other": "others"}

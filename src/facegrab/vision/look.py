@@ -75,10 +75,34 @@ class Look:
             feeds = [self.feed(image.shape[1], image.shape[0]) for image in images]
             each = [self._of_size(found) for found in self._detected(images, feeds, follows)]
             image_of, number, found = _flat(each)
+        return self._described(frames, image_of, number, found)
+
+    def everybody(self, image: Image, jitter: int) -> Faces:
+        """Every face of a picture that may be a reference, best score first; frame is 0.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            jitter: resamples that each embedding is the mean of.
+        """
+        frame = Frame(0, 0.0, image, 0)
+        with self._timed("detect"):
+            (found,) = self.eyes.detector([image], [self._widest(image)])
+            image_of, number, found = _flat([self._of_size(found)])
+        return self._described([frame], image_of, number, found, jitter)
+
+    def _described(
+        self,
+        frames: Sequence[Frame],
+        image_of: IntArray,
+        number: IntArray,
+        found: Detections,
+        jitter: int = 1,
+    ) -> Faces:
+        images = [frame.image for frame in frames]
         with self._timed("landmarks"):
             points = self.eyes.points(images, image_of, found.box, found.points5)
         with self._timed("embed"):
-            embedding = self._embed(images, image_of, points)
+            embedding = self._embed(images, image_of, points, jitter)
         with self._timed("quality"):
             sharp = self._sharpness(images, image_of, found.box, points)
         return Faces(
@@ -126,9 +150,7 @@ class Look:
             float32 (1, D), or (0, D) if there is no face; the number of faces.
         """
         eyes = self.eyes
-        height, width = image.shape[:2]
-        feed = Feed.widest(eyes.detector.smallest_px, eyes.detector.longest_fed_px, width, height)
-        (found,) = eyes.detector([image], [feed])
+        (found,) = eyes.detector([image], [self._widest(image)])
         if not len(found):
             return np.empty((0, eyes.recogniser.spec.length), np.float32), 0
         area = (found.box[:, 2:] - found.box[:, :2] + 1).prod(axis=1)
@@ -138,6 +160,12 @@ class Look:
         (chip,) = eyes.recogniser.chips([image], which, points.tree_box, points.points5)
         mean = eyes.recogniser(jittered(chip, jitter)).mean(axis=0, keepdims=True)
         return storable(mean), len(found)
+
+    def _widest(self, image: Image) -> Feed:
+        """How a picture is fed in which small faces count too."""
+        detector = self.eyes.detector
+        height, width = image.shape[:2]
+        return Feed.widest(detector.smallest_px, detector.longest_fed_px, width, height)
 
     def _of_size(self, found: Detections) -> Detections:
         """Those of a size that was asked for: what ``auto`` finds below its aim is welcome.
@@ -155,10 +183,15 @@ class Look:
             keep &= side <= high
         return Detections(found.box[keep], found.score[keep], found.points5[keep])
 
-    def _embed(self, images: Sequence[Image], image_of: IntArray, points: Points) -> FloatArray:
+    def _embed(
+        self, images: Sequence[Image], image_of: IntArray, points: Points, jitter: int
+    ) -> FloatArray:
         recogniser = self.eyes.recogniser
         chips = recogniser.chips(images, image_of, points.tree_box, points.points5)
-        return storable(recogniser(chips))
+        if jitter == 1 or not len(chips):
+            return storable(recogniser(chips))
+        means = [recogniser(jittered(chip, jitter)).mean(axis=0) for chip in chips]
+        return storable(np.stack(means))
 
     def _sharpness(
         self, images: Sequence[Image], image_of: IntArray, box: FloatArray, points: Points
