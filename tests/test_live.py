@@ -213,6 +213,19 @@ def test_the_speed_is_that_of_the_last_seconds(clock: Clock) -> None:
     assert (told["share"], told["frames"], told["left"]) == (None, "330", "")
 
 
+def test_the_speed_begins_anew_with_each_source(clock: Clock) -> None:
+    live = Live(Notes(), sources=2)
+    for name in ("a.mp4", "b.mp4"):
+        live.begin(plan_of(name))
+        clock.now += 1
+        live.step(10, 0, 0)
+        assert live.told()["speed"] == ""
+        clock.now += 1
+        live.step(30, 0, 0)
+        assert live.told()["speed"] == "20 frames/s"
+        live.end()
+
+
 def test_faces_of_all_sources_are_counted(clock: Clock) -> None:
     live = Live(Notes(), sources=2)
     for name in ("a.mp4", "b.mp4"):
@@ -368,7 +381,8 @@ def address_in(said: list[str]) -> str:
     return said[0].removeprefix("live page: ")
 
 
-def test_a_page_is_served_until_the_run_has_ended() -> None:
+def test_a_page_is_served_until_the_run_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "EVERY_SECONDS", 0)
     said: list[str] = []
     with ExitStack() as stack:
         with live_page(Notes(), said.append, 1, browser=False) as live:
@@ -381,6 +395,9 @@ def test_a_page_is_served_until_the_run_has_ended() -> None:
                 told = page.next()
             assert told
             assert page.come_back(path="/frame/1").body[:2] == b"\xff\xd8"
+            live.see([frame(70)], random_faces(0))  # the next one, now that this one was fetched
+            assert page.come_back(path="/frame/1").status == 404
+            assert page.come_back(path="/frame/2").status == 200
             html = page.come_back().body
             live.finish("The run has ended", ["a line"], Path("/out/index.html"))
         while told and not told["end"]:

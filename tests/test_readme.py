@@ -139,7 +139,8 @@ def shell(block: str, folder: Path, commands: Path) -> str:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        # A browser that shows nothing: -do opens one.
+        env={**os.environ, "PATH": path, "BROWSER": "true"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

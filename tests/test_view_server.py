@@ -254,7 +254,8 @@ def test_nothing_is_loaded_before_somebody_asks() -> None:
 import sys
 from facegrab.view.server import LocalServer
 with LocalServer(lambda: None):
-    print([name for name in ("fastapi", "starlette", "uvicorn", "numpy") if name in sys.modules])
+    pass
+print([name for name in ("fastapi", "starlette", "uvicorn", "numpy") if name in sys.modules])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -11,8 +11,10 @@ from typing import Any
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
-from facegrab.view.live import EVERY_SECONDS, Live
+from facegrab.view.live import Live
 
+TELL_SECONDS = 0.25
+"""Between two times that a page is told everything."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -67,7 +69,7 @@ async def _events(live: Live) -> AsyncIterator[str]:
         yield f"data: {json.dumps(told)}\n\n"
         if told["end"]:
             return
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(TELL_SECONDS)
 
 
 def _text(name: str) -> str:

@@ -100,6 +100,7 @@ const show = (told) => {
   }
 };
 
+put("word", "");
 const events = new EventSource("events");
 events.onmessage = (event) => {
   const told = JSON.parse(event.data);
