@@ -14,13 +14,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.media import HAMILTON_CLIP, Setup, media
+from bench.media import HAMILTON_CLIP, Setup, decoded, media
 from bench.table import Row
 from facegrab.media.images import read_image
 from facegrab.models import packs
 from facegrab.models.compute import choose
 from facegrab.models.specs import RecogniserSpec
-from facegrab.types import FloatArray, Frame, Image, IntArray
+from facegrab.types import Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import pose
 from facegrab.vision.align import MEAN_FACE, MEAN_FACE_SIZE
 from facegrab.vision.eyes import open_eyes
@@ -33,6 +33,8 @@ STILLS = ("people/lfw10x10", "people/azure", "people/stills", "detection")
 HEADS_CLIP = "intel__head-pose-face-detection-female-and-male.gif"
 SMALLEST_EYES_PX = 15
 """Between the eyes: points are in whole pixels."""
+PROFILE_FRAMES, PROFILE_PX = range(20, 49), 80
+"""Of the hamilton clip, where one man in profile is the only one of that size."""
 ROUNDS = 300
 """The residual stands still after 200."""
 USED_SHARE = 0.9
@@ -86,8 +88,19 @@ def poses(setup: Setup) -> Iterator[Row]:
     for name, a, b in zip(("yaw", "pitch", "roll"), whole, small, strict=True):
         yield _apart(f"pose: {name} of five points and of 68", a, b)
     yaw = whole[0]
-    yield Row("pose: yaw of the shared media", _percentiles(yaw))
+    count = f"{len(yaw)} faces"
+    yield Row("pose: yaw of the shared media", _percentiles(yaw), ratio=count)
     yield Row("pose: pitch of the shared media", _percentiles(whole[1]))
+    profile = _profile()
+    for words, found in (
+        ("68 points", pose.head_pose(profile.points68)[0]),
+        ("five points", pose.head_pose_of_five(profile.points5)[0]),
+    ):
+        yield Row(
+            f"pose: yaw of one man in profile, by {words}",
+            _percentiles(found),
+            ratio=f"{len(found)} faces",
+        )
     other = mirrored_faces()
     each = pose.head_pose(other[0]), pose.head_pose(other[1])
     yield _apart("pose: yaw of a picture and of its mirror image", each[0][0], -each[1][0])
@@ -136,6 +149,19 @@ def mirrored_faces() -> tuple[FloatArray, FloatArray]:
             pairs.append([each.points68[0] for each in both])
     found = np.array(pairs)
     return found[:, 0], found[:, 1]
+
+
+def _profile() -> Faces:
+    """The largest face of each frame that shows the man at the piano, to the picture's left."""
+    frames = decoded(media("video", HAMILTON_CLIP))[PROFILE_FRAMES.start : PROFILE_FRAMES.stop]
+    faces = _look()([Frame(number, 0.0, image) for number, image in enumerate(frames)])
+    large = [
+        rows[faces.size_px[rows].argmax()]
+        for rows in (np.flatnonzero(faces.frame == number) for number in range(len(frames)))
+        if len(rows)
+    ]
+    found = faces.select(np.array(large, np.int64))
+    return found.select(found.size_px >= PROFILE_PX)
 
 
 @lru_cache(maxsize=1)
@@ -208,7 +234,7 @@ def _evened(head: Array, order: list[int]) -> Array:
 def _level(pitch: FloatArray) -> Array:
     """The turn that takes the median pitch, in degrees, away from poses."""
     middle = np.array([float(np.median(pitch))])
-    return pose.turn_of(np.zeros(1), middle, np.zeros(1))[0]
+    return np.asarray(pose.turn_of(np.zeros(1), middle, np.zeros(1))[0])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.media import HAMILTON_CLIP, Setup, decoded, media
+from bench.pose import PROFILE_FRAMES, PROFILE_PX
 from bench.table import Row
 from bench.verification import family_pictures, lfw_pictures, recognisers
 from facegrab.media.images import read_image
@@ -38,9 +39,6 @@ DRAWS, DRAWS_QUICK = 40, 4
 """Of references, for each face that is looked for."""
 FRONT = TURNS.index("front")
 PIANIST = "alex-lacamoire.png"
-PIANIST_FRAMES = range(20, 49)
-"""He is the only one of that size in sight, in profile."""
-PIANIST_PX = 80
 SIZES_PX = (20, 25, 30, 40, 50, 60, 80)
 
 Bools: TypeAlias = NDArray[np.bool_]
@@ -169,9 +167,9 @@ def _profile(spec: RecogniserSpec, look: Look) -> Row:
     """One man in profile, by his portrait from the front."""
     portrait, _ = look.reference(read_image(media("people", PIANIST)), JITTER)
     frames = decoded(media("video", HAMILTON_CLIP))
-    found = [_largest(look.everybody(frames[index], 1)) for index in PIANIST_FRAMES]
+    found = [_largest(look.everybody(frames[index], 1)) for index in PROFILE_FRAMES]
     faces = Faces.concatenate([each for each in found if len(each)])
-    faces = faces.select(faces.size_px >= PIANIST_PX)
+    faces = faces.select(faces.size_px >= PROFILE_PX)
     away = distances(faces.embedding, portrait, spec.metric)[:, 0]
     share = float((away <= spec.tolerance).mean())
     return Row(
