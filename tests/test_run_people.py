@@ -452,10 +452,13 @@ class TestGrow:
             ("evening", "", "keep"), ("night", "", "keep"), ("stranger", "", "drop"),
         }  # fmt: skip
 
-    def test_one_in_doubt_finds_nobody(self, studio: Studio) -> None:
-        films = [studio.film("doubt", DOUBT), studio.film("night", NIGHT)]
+    @pytest.mark.parametrize(("hue", "verdict"), [(DOUBT, "ask"), (28, "keep")])
+    def test_one_who_is_not_sure_finds_nobody(
+        self, studio: Studio, hue: float, verdict: str
+    ) -> None:
+        films = [studio.film("doubt", hue), studio.film("night", NIGHT)]
         studio.asks(studio.of(RED), films, "out", grow=True)
-        assert studio.verdicts("out") == {("doubt", "", "ask"), ("night", "", "drop")}
+        assert studio.verdicts("out") == {("doubt", "", verdict), ("night", "", "drop")}
 
     def test_a_single_face_finds_nobody(self, studio: Studio) -> None:
         films = [studio.film("evening", EVENING, count=2), studio.film("night", NIGHT)]
