@@ -187,6 +187,13 @@ class TestSeveral:
         said = of_tracks(judged(asked(*twins, by_tolerance=by_tolerance), faces), faces)
         assert said[0] == AMBIGUOUS
 
+    def test_a_coin_toss_is_ambiguous(self) -> None:
+        """Though one is the likelier, by a hair."""
+        twins = (Person("Al", REFERENCE), Person("Bo", gallery(at(0.2, 1))))
+        for distance in (0.098, 0.1, 0.102):
+            faces = faces_of(track(0, range(8), at(distance, 1)))
+            assert of_tracks(judged(asked(*twins), faces), faces) == {0: AMBIGUOUS}
+
     @pytest.mark.parametrize("by_tolerance", [False, True])
     def test_whoever_is_nearer_to_one_it_is_not_is_refused(self, by_tolerance: bool) -> None:
         faces = faces_of([*track(0, range(4), at(0.4, 2)), *track(1, range(9, 13), at(0.3, 3))])

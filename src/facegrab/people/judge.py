@@ -28,6 +28,9 @@ right, and 96 to 98 % of the person's faces are kept.
 """
 ASK_FROM = 0.1
 """Probability from which on a track is worth a look."""
+CLEARLY = 0.75
+"""Share that the likeliest of several people has of their probabilities, at least: three times as
+likely as the others together."""
 TOO_CLOSE = 0.05
 """Tolerances between the distances of two people's references that a face cannot be told by."""
 NOBODY = -1
@@ -226,8 +229,9 @@ class Judge:
         share = each_share[np.arange(pieces.count), person]
         sums = each_share.sum(axis=1)
         verdict = np.where(share >= ASK_FROM, ASK, DROP).astype("<U9")
-        verdict[(sums >= KEEP_FROM) & (share < KEEP_FROM)] = AMBIGUOUS
         verdict[share >= KEEP_FROM] = KEEP
+        unclear = (share < KEEP_FROM) | (share < CLEARLY * sums)
+        verdict[(sums >= KEEP_FROM) & unclear] = AMBIGUOUS
         return share, person, verdict
 
 
