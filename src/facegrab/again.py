@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +15,7 @@ from facegrab.people.group import NOBODY, group, representatives
 from facegrab.people.grow import Growth
 from facegrab.people.judge import KEEP, Asked, Judge, Judges, Verdicts, everybody
 from facegrab.question import Place
-from facegrab.types import Faces, IntArray
+from facegrab.types import Faces, FloatArray, IntArray
 
 OTHERS = "others"
 """Folder of faces that are like no other."""
@@ -58,6 +60,30 @@ class Grown:
         """See Again."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Of faces what groups need: a row each, embeddings (N, D)."""
+
+    source: IntArray
+    frame: IntArray
+    track: IntArray
+    embedding: FloatArray
+    sharpness: FloatArray
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[_Part]) -> _Part:
+        """All rows of all parts, in order."""
+        if not parts:  # nobody in any source
+            none = np.empty(0, np.int64)
+            return cls(none, none, none, np.empty((0, 0), np.float32), np.empty(0, np.float32))
+        return cls(
+            **{
+                each.name: np.concatenate([getattr(part, each.name) for part in parts])
+                for each in fields(cls)
+            }
+        )
+
+
 class Grouped:
     """The faces of everybody are sorted into people, the one with the most faces first.
 
@@ -71,47 +97,52 @@ class Grouped:
         self._recogniser = recogniser
         self._metric: Metric = metric
         self._tolerance = tolerance
-        self._sources: list[int] = []
-        self._faces: list[Faces] = []
+        self._parts: list[_Part] = []
+        self._all: _Part | None = None
         self._person: IntArray | None = None
 
     def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
         """See Again."""
-        self._sources.append(place.row)
-        self._faces.append(_light(faces))
+        source = np.full(len(faces), place.row, np.int64)
+        self._parts.append(
+            _Part(source, faces.frame, faces.track, faces.embedding, faces.sharpness)
+        )
 
-    @property
-    def _source(self) -> IntArray:
-        lengths = [len(each) for each in self._faces]
-        return np.repeat(np.array(self._sources, np.int64), lengths)
+    def _every(self) -> _Part:
+        """All faces, in the order in which they were taken."""
+        if self._all is None:
+            self._all = _Part.concatenate(self._parts)
+            self._parts.clear()
+        return self._all
 
     def _people(self) -> IntArray:
         if self._person is None:
-            every = Faces.concatenate(self._faces)
+            each = self._every()
             self._person = group(
-                every.embedding, every.track, every.frame, self._source, self._metric,
-                self._tolerance,
-            )  # fmt: skip
+                each.embedding, each.track, each.frame, each.source, self._metric, self._tolerance
+            )
         return self._person
 
     def judge(self, place: Place) -> Judges:
         """See Again."""
         people = self._people()
-        return _Labelled(people[self._source == place.row], self._names())
+        return _Labelled(people[self._every().source == place.row], self._names())
 
     def save(self, folder: Path) -> None:
         """Writes references of each group into its folder, by which it can be asked for."""
-        every, people, source = Faces.concatenate(self._faces), self._people(), self._source
+        every, people = self._every(), self._people()
         for number, name in enumerate(self._names()[:-1]):
             rows = np.flatnonzero(people == number)
             if not (folder / name).is_dir():  # all of them were dropped as blurred
                 continue
-            chosen = rows[
-                representatives(
-                    every.embedding[rows], every.track[rows], source[rows], every.sharpness[rows],
-                    self._metric,
-                )
-            ]  # fmt: skip
+            best = representatives(
+                every.embedding[rows],
+                every.track[rows],
+                every.source[rows],
+                every.sharpness[rows],
+                self._metric,
+            )
+            chosen = rows[best]
             names = tuple(f"{name}#{row}" for row in range(len(chosen)))
             Gallery(
                 every.embedding[chosen], names, (), self._recogniser, self._metric
@@ -153,17 +184,3 @@ class _Labelled:
             np.full(len(person), KEEP, "<U9"),
             self._names,
         )
-
-
-def _light(faces: Faces) -> Faces:
-    """The faces without their points, which nobody needs here."""
-    count = len(faces)
-    return Faces(
-        **{
-            name: getattr(faces, name)
-            for name in ("frame", "number", "pts_seconds", "box", "score", "embedding")
-        },
-        points5=np.broadcast_to(np.float32(np.nan), (count, 5, 2)),
-        points68=np.broadcast_to(np.float32(np.nan), (count, 68, 2)),
-        **{name: getattr(faces, name) for name in ("sharpness", "shot", "track")},
-    )

@@ -83,14 +83,13 @@ class Answering:
         wanted = {(*rows.key(each.entry.row), each.entry.alignment): each for each in planned}
         there = {key for key, file in have.items() if key in wanted and wanted[key].file == file}
         gone = [file for key, file in have.items() if key not in there]
-        moved = [
-            each
+        moved = {
+            key: each.entry
             for key, each in wanted.items()
             if key in have and key not in there and self._output.take_over(have[key], each.given)
-        ]
-        self._output.commit(replace(rows, extracts=[each.entry for each in moved]), gone=gone)
-        there.update(key for key, each in wanted.items() if each in moved)
-        return rows, [each for key, each in wanted.items() if key not in there]
+        }
+        self._output.commit(replace(rows, extracts=list(moved.values())), gone=gone)
+        return rows, [each for key, each in wanted.items() if key not in there | moved.keys()]
 
     def _batches(
         self, place: Place, faces: Faces, seen: Seen, missing: Sequence[Planned]

@@ -101,6 +101,23 @@ def people_distances(embedding: FloatArray, people: Sequence[Gallery]) -> FloatA
     return found
 
 
+def compared(
+    embedding: FloatArray, gallery: Gallery, tolerance: float
+) -> tuple[FloatArray, IntArray]:
+    """How far each face is from a person, and how many references alone are within the tolerance.
+
+    Args:
+        embedding: float32 (N, D).
+        gallery: references, at least one.
+        tolerance: the largest distance of the same person.
+
+    Returns:
+        float32 (N,), the distance that ``decide`` goes by; int64 (N,).
+    """
+    each = gallery.distances(embedding)
+    return _nearest(each), (each <= tolerance).sum(axis=1, dtype=np.int64)
+
+
 def _nearest(each: FloatArray) -> FloatArray:
     """The mean over the NEAREST references: float32 (N,) of (N, R).
 
@@ -149,9 +166,7 @@ def decide(
     if not len(gallery):
         unknown = np.full(count, np.nan, np.float32)
         return Decisions(unknown, np.zeros(count, np.int64), yes, no, no, unknown)
-    each = gallery.distances(embedding)
-    distance = _nearest(each)
-    within = (each <= tolerance).sum(axis=1, dtype=np.int64)
+    distance, within = compared(embedding, gallery, tolerance)
     alone = distance <= tolerance
     if track is None or per_frame:
         return Decisions(distance, within, alone, no, no, distance)

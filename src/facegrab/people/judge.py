@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.models.specs import Metric
-from facegrab.people.decide import PART, decide, people_distances, rescue_limit
+from facegrab.people.decide import PART, compared, decide, rescue_limit
 from facegrab.people.gallery import Gallery
 from facegrab.people.pieces import FITTING, Pieces, row_distances
 from facegrab.people.probability import Floats, Neighbours, alone, belief, near
@@ -167,14 +167,9 @@ class Judge:
 
     def _take(self, faces: Faces) -> None:
         asked, count = self._asked, len(self._asked.people)
-        apart = people_distances(faces.embedding, asked.galleries)
-        within = np.stack(
-            [
-                (each.gallery.distances(faces.embedding) <= asked.tolerance).sum(1, dtype=np.int64)
-                for each in asked.people
-            ],
-            axis=1,
-        )
+        all_compared = [compared(faces.embedding, g, asked.tolerance) for g in asked.galleries]
+        apart = np.stack([distance for distance, _ in all_compared], axis=1)
+        within = np.stack([within for _, within in all_compared[:count]], axis=1)
         limit = rescue_limit(asked.tolerance)
         doubtful = np.asarray((apart[:, :count] <= limit).any(axis=1), np.bool_)
         track = np.arange(len(faces)) if asked.per_frame else faces.track
@@ -278,15 +273,12 @@ def _by_tolerance(asked: Asked, faces: Faces) -> Verdicts:
     matched = np.stack([each.matched for each in decisions[:people]], axis=1)
     if asked.others:
         matched &= apart[:, :people] <= apart[:, people:].min(axis=1)[:, None]
-    ranked = np.where(matched, apart[:, :people], apart[:, :people] + 100)
+    rows, kept = np.arange(len(faces)), np.asarray(matched.any(axis=1), np.bool_)
+    ranked = np.where(matched | ~kept[:, None], apart[:, :people], np.inf)
     person = ranked.argmin(axis=1)
-    rows = np.arange(len(faces))
-    kept = matched[rows, person]
     verdict = np.where(kept, KEEP, DROP).astype("<U9")
-    if people > 1:
-        second = np.partition(ranked, 1, axis=1)[:, 1]
-        close = second - ranked[rows, person] <= TOO_CLOSE * asked.tolerance
-        verdict[kept & close & (second < 100)] = AMBIGUOUS
+    limit = ranked[rows, person] + TOO_CLOSE * asked.tolerance
+    verdict[kept & ((ranked <= limit[:, None]).sum(axis=1) > 1)] = AMBIGUOUS
     return Verdicts(
         person,
         np.stack([each.distance for each in decisions[:people]], 1)[rows, person],
