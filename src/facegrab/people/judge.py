@@ -24,7 +24,7 @@ KEEP_FROM = 0.5
 
 On the tiled clips (bench: people) all that is kept is right and nothing is missed. In the company,
 half of which is blurred by times or in the dark, 99 % of what is kept by dlib's recogniser is
-right, and 96 to 98 % of the person's faces are kept.
+right, and 95 to 98 % of the person's faces are kept.
 """
 ASK_FROM = 0.1
 """Probability from which on a track is worth a look."""

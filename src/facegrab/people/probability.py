@@ -25,8 +25,8 @@ Floats = NDArray[np.float64]
 
 PRIOR = 0.1
 """Share of the tracks that are the person's before anything is known of them. With it what is said
-to be sure, or sure not to be, is so; between them look-alikes make strangers commoner than is said
-(bench: people, reliability)."""
+to be sure, or sure not to be, is so. Between them, with dlib's recogniser, strangers are commoner
+than is said below .3, and rarer above (bench: people, reliability)."""
 ALONE = (22.21, -22.02, -0.77)
 """Of the first step: constant, by ``near``, by the logarithm of the length."""
 BESIDE = (13.46, -3.09, -8.88, 2.65, -1.81)
