@@ -30,7 +30,7 @@ def source(**facts: object) -> SourceFound:
     known = {
         "row": 1, "path": "/a.mp4", "pictures": False, "seconds": 100.0, "frame_count": 2500,
         "every": 25, "frames_read": 2500, "frames_looked_at": 100, "frames_damaged": 0,
-        "complete": True, "forgotten": False, "written": 1, "dropped": {},
+        "complete": True, "forgotten": False, "written": 1, "unsure": 0, "dropped": {},
     }  # fmt: skip
     return SourceFound(**{**known, **facts})  # type: ignore[arg-type]
 
@@ -177,7 +177,7 @@ class TestTimeline:
 
     def test_who_is_there_twice_counts_once(self) -> None:
         found = timeline(source(), [seen(0, 9), seen(5, 14, 1), seen(50, 59, 2, "ask")])
-        assert found.on_screen == {"": 25.0}
+        assert found.on_screen == {"": 15.0}  # not with the third, which is in doubt
 
     def test_strangers_are_not_counted(self) -> None:
         assert timeline(source(), [seen(0, 9, 0, "other")]).on_screen == {}
@@ -283,7 +283,8 @@ class TestFindings:
         html = write_report(folder).path.read_text("utf-8")
         assert "Al, uncertain" in html
         assert "<b>50 %</b>" in html
-        assert "36 faces of Al, in 1 video" in html
+        assert "35 faces of Al, in 1 video" in html
+        assert "1 face is in doubt: their extracts lie apart." in html
         assert 'aria-label="faces by probability: 35 kept, 1 uncertain, 4 left, 20 others' in html
         assert "Al at 0:00.0, probability 50 %" in html
 

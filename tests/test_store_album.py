@@ -269,6 +269,7 @@ OURS = [
     ".holiday_f0_1_0.png.1.part",
     "arcface-112/.clip_0h00m01.000s_f25_12.jpg.4711.part",
     ".index.html.4711.part",
+    "person-1/.references.npz.4711.part",
     ".index-12.html.4711.part",
 ]
 NOT_OURS = [

@@ -38,9 +38,12 @@ _PARAMETERS = {
 }
 
 _LEFT = re.compile(
-    rf"\.(.+_\d+\.(jpg|png)|facegrab\.csv|index(-\d+)?\.html)\.\d+{re.escape(PART)}", re.DOTALL
+    r"\.(.+_\d+\.(jpg|png)|facegrab\.csv|index(-\d+)?\.html|references\.npz)"
+    rf"\.\d+{re.escape(PART)}",
+    re.DOTALL,
 )
-"""Temporary names of extracts, of the table and of the report, see naming.py and part_of."""
+"""Temporary names of extracts, of the table, of the report and of groups' references, see naming.py
+and part_of."""
 
 
 class Album:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from facegrab.errors import MissingError, StoreError
+from facegrab.store.answers import KEPT
 from facegrab.store.database import LIBRARY, OWN, Database
 from facegrab.store.found import Appearance, FaceFound, SourceFound, State
 from facegrab.store.output import INDEX_NAME
@@ -20,6 +21,8 @@ from facegrab.types import FloatArray
 POINTS_AT_A_TIME = 4096
 """Faces whose points are in memory at a time: 160 kB."""
 
+_WRITTEN, _UNSURE = "+", "?"
+"""In place of a reason for having no extract: there is one."""
 _FACES = (
     " FROM source s JOIN {schema}.face f ON f.scan = s.scan"
     " JOIN main.outcome o ON o.source = s.id AND o.frame = f.frame AND o.number = f.number"
@@ -83,12 +86,13 @@ class Findings:
 
     def sources(self) -> list[SourceFound]:
         """All sources, in the order in which they were entered."""
-        dropped: dict[int, dict[str | None, int]] = {}
+        dropped: dict[int, dict[str, int]] = {}
         for source, why, count in self._db.fetch(
-            "SELECT source, dropped, count(*) FROM outcome GROUP BY source, dropped"
-            " ORDER BY source, count(*) DESC, dropped"
+            f"SELECT source, coalesce(dropped, iif(verdict = '{KEPT}', '{_WRITTEN}', '{_UNSURE}'))"
+            " AS why, count(*) FROM outcome GROUP BY source, why"
+            " ORDER BY source, count(*) DESC, why"
         ):
-            dropped.setdefault(source, {})[None if why is None else str(why)] = int(count)
+            dropped.setdefault(source, {})[str(why)] = int(count)
         rows = self._db.fetch(
             "SELECT s.id, s.path, EXISTS (SELECT 1 FROM"
             f" {self._schema}.face f WHERE f.scan = s.scan AND f.picture NOT NULL),"
@@ -245,7 +249,7 @@ def _json(text: Any) -> Any:
         return str(text)
 
 
-def _source(row: tuple[Any, ...], dropped: Mapping[str | None, int]) -> SourceFound:
+def _source(row: tuple[Any, ...], counts: Mapping[str, int]) -> SourceFound:
     number, path, pictures, seconds, frame_count, every, *frames, complete, forgotten = row
     return SourceFound(
         row=int(number),
@@ -259,8 +263,9 @@ def _source(row: tuple[Any, ...], dropped: Mapping[str | None, int]) -> SourceFo
         frames_damaged=int(frames[2] or 0),
         complete=bool(complete),
         forgotten=bool(forgotten),
-        written=dropped.get(None, 0),
-        dropped={why: count for why, count in dropped.items() if why is not None},
+        written=counts.get(_WRITTEN, 0),
+        unsure=counts.get(_UNSURE, 0),
+        dropped={why: each for why, each in counts.items() if why not in (_WRITTEN, _UNSURE)},
     )
 
 

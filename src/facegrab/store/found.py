@@ -27,7 +27,8 @@ class SourceFound:
         frames_damaged: frames that could not be decoded.
         complete: to its end.
         forgotten: faces of other people were removed.
-        written: faces with an extract.
+        written: faces of a person, with an extract.
+        unsure: faces in doubt, with an extract too.
         dropped: the others, by the reason for that.
     """
 
@@ -43,12 +44,13 @@ class SourceFound:
     complete: bool
     forgotten: bool
     written: int
+    unsure: int
     dropped: Mapping[str, int]
 
     @property
     def found(self) -> int:
         """Faces in all."""
-        return self.written + sum(self.dropped.values())
+        return self.written + self.unsure + sum(self.dropped.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class _Maker:
 
     def pages(self) -> Iterator[Content]:
         everybody = self._findings.settings.get("references") == "*"
-        people = {each.person for each in self._extracts}
+        people = {each.person for each in self._extracts if each.state == "kept"}
         title = words.title(self._sources, people, everybody=everybody)
         for number, groups in enumerate(self._pages):
             yield Content(

@@ -84,7 +84,7 @@ class Timeline:
         seconds: that it covers.
         lanes: from the person's to the strangers'.
         ticks: times.
-        on_screen: seconds for which each person has extracts, by name.
+        on_screen: seconds for which each person has extracts that are not in doubt, by name.
     """
 
     source: SourceFound
@@ -116,17 +116,9 @@ def timeline(source: SourceFound, appearances: Iterable[Appearance]) -> Timeline
         Lane(person, _ORDER[state], _spans(lane, step, seconds))
         for (_, person, state), lane in sorted(by_lane.items())
     ]
-    people = sorted({each.person for each in lanes if each.state in ("kept", "ask")})
+    people = sorted({each.person for each in lanes if each.state == "kept"})
     on_screen = {
-        person: _union(
-            [
-                each
-                for state in ("kept", "ask")
-                for each in by_lane.get((False, person, _ORDER.index(state)), ())
-            ],
-            step,
-        )
-        for person in people
+        person: _union(by_lane[False, person, _ORDER.index("kept")], step) for person in people
     }
     # A picture has no time: of them only the order can be shown.
     shown = () if source.pictures else _ticks(seconds)

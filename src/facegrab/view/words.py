@@ -73,7 +73,7 @@ def title(sources: Sequence[SourceFound], people: Collection[str], *, everybody:
 
     Args:
         sources: all.
-        people: who has extracts.
+        people: who has extracts that are not in doubt.
         everybody: every face was asked for.
     """
     written = sum(each.written for each in sources)
@@ -110,6 +110,12 @@ def sentences(
         lines.append(
             f"{number(written, 'face')} became extracts, from {with_any} of {_films(sources)}."
         )
+    unsure = sum(each.unsure for each in sources)
+    if unsure:
+        lines.append(
+            f"{number(unsure, 'face is', 'faces are')} in doubt: their extracts lie apart."
+        )
+    if written:
         lines += _on_screen(timelines)
     lines.append(_left_out(sources, found))
     if uncertain:
