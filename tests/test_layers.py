@@ -81,19 +81,21 @@ MAY_IMPORT = {
     "roc": {"store", "verification"},
     "eval_command": GROUND
     | {"evaluate", "options", "models", "roc", "store", "telling", "verification", "vision"},
-    "telling": {"store"},
+    "telling": {"errors", "options", "store"},
     "console": {"summary"},
     "options": GROUND | {"__init__"},
-    "cli": GROUND | {"console", "early", "grab", "indexing", "media", "options", "people", "view"},
-    "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options"},
+    "cli": GROUND
+    | {"console", "early", "grab", "indexing", "media", "options", "people", "telling"}
+    | {"view"},
+    "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND
-    | {"choice", "indexing", "merging", "options", "people", "store", "view"},
+    | {"choice", "indexing", "merging", "options", "people", "store", "telling", "view"},
     "doctor": GROUND
     | {"__init__", "console", "grab", "media", "models", "scan", "store", "vision"},
-    "doctor_command": GROUND | {"doctor", "options"},
-    "models_command": {"errors", "settings", "types", "models", "options"},
+    "doctor_command": GROUND | {"doctor", "options", "telling"},
+    "models_command": {"errors", "settings", "types", "models", "options", "telling"},
     "refs_command": GROUND | {"choice", "options", "people", "store", "telling"},
-    "report_command": {"errors", "options", "store", "view"},
+    "report_command": {"errors", "options", "store", "telling", "view"},
     "show_command": {"errors", "options", "store"},
     "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
     "__main__": {"cli"},

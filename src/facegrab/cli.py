@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from facegrab.errors import FaceGrabError, MissingError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
 from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.telling import in_one_line
 
 if TYPE_CHECKING:
     from facegrab.console import Screen
@@ -45,57 +46,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # NumPy's BLAS starts a thread a core, which wait for work by asking for it without end. What
     # is multiplied here is small.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    try:
-        if arguments and arguments[0] in COMMANDS:
-            return _command(arguments[0], arguments[1:])
-        options = run_parser().parse_args(normalised(arguments))
-        if not options.input and not options.index:
-            raise SettingError("-i is missing: where to look (facegrab --help shows the options)")
-        if bool(options.reference) == bool(options.people):
-            which = "either -r or --people" if options.people else "-r is missing"
-            raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
-        recognition = RecognitionSettings(
-            tolerance=options.tolerance,
-            jitter=options.jitter,
-            per_frame=options.per_frame,
-            grow=options.grow,
-            group=options.group,
-        )
-        process = ProcessSettings(
-            batch_size=options.batch_size,
-            skip_frames=options.skip_frames,
-            extract_size=options.extract_size,
-            scale=options.scale,
-            min_face=options.min_face,
-            max_face=options.max_face,
-            models=options.models,
-            detector=options.detector,
-            recogniser=options.recogniser,
-            align=tuple(options.align or ProcessSettings().align),
-            upsample=not options.no_upsample,
-            licence=options.licence,
-            full_scan=options.full_scan,
-            forget_others=options.forget_others,
-            blur_threshold=options.blur_threshold,
-            format=options.format,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
-            jobs=options.jobs,
-            engine=options.engine,
-            address=options.address,
-            shard=options.shard,
-        )
-        return _run(options, recognition, process)
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except MemoryError:
-        print("facegrab: out of memory: try a smaller --batch_size or --scale", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return in_one_line(lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str]) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        return _command(arguments[0], arguments[1:])
+    options = run_parser().parse_args(normalised(arguments))
+    if not options.input and not options.index:
+        raise SettingError("-i is missing: where to look (facegrab --help shows the options)")
+    if bool(options.reference) == bool(options.people):
+        which = "either -r or --people" if options.people else "-r is missing"
+        raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
+    recognition = RecognitionSettings(
+        tolerance=options.tolerance,
+        jitter=options.jitter,
+        per_frame=options.per_frame,
+        grow=options.grow,
+        group=options.group,
+    )
+    process = ProcessSettings(
+        batch_size=options.batch_size,
+        skip_frames=options.skip_frames,
+        extract_size=options.extract_size,
+        scale=options.scale,
+        min_face=options.min_face,
+        max_face=options.max_face,
+        models=options.models,
+        detector=options.detector,
+        recogniser=options.recogniser,
+        align=tuple(options.align or ProcessSettings().align),
+        upsample=not options.no_upsample,
+        licence=options.licence,
+        full_scan=options.full_scan,
+        forget_others=options.forget_others,
+        blur_threshold=options.blur_threshold,
+        format=options.format,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        jobs=options.jobs,
+        engine=options.engine,
+        address=options.address,
+        shard=options.shard,
+    )
+    return _run(options, recognition, process)
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:

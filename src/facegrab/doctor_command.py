@@ -15,9 +15,9 @@ from typing import Any
 from facegrab.doctor import words
 from facegrab.doctor.examine import examine, measure
 from facegrab.doctor.facts import Report
-from facegrab.errors import FaceGrabError
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
+from facegrab.options import FAILED, OK, Parser, add_run_options, normalised
 from facegrab.settings import ProcessSettings
+from facegrab.telling import in_one_line
 
 RUN_OPTIONS = (
     "skip_frames",
@@ -52,21 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 if no run can work or the arguments are wrong, 130 on Ctrl-C.
     """
-    try:
-        options = _parser().parse_args(normalised(list(arguments)))
-        process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
-        report = _reported(options, process)
-        return OK if report.works else FAILED
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # Whoever reads it has enough: `| head`.
-        # Else Python complains once more when it closes its output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    return in_one_line(lambda: _run(_parser().parse_args(normalised(list(arguments)))))
+
+
+def _run(options: argparse.Namespace) -> int:
+    process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
+    return OK if _reported(options, process).works else FAILED
 
 
 def _reported(options: argparse.Namespace, process: ProcessSettings) -> Report:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import product
@@ -12,10 +11,10 @@ from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from facegrab.errors import FaceGrabError, SettingError
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser
+from facegrab.errors import SettingError
+from facegrab.options import OK, Parser
 from facegrab.settings import AUTO, DEVICES, PRECISIONS, RecognitionSettings
-from facegrab.telling import Progress, say, warnings_shown
+from facegrab.telling import Progress, in_one_line, say, warnings_shown
 
 if TYPE_CHECKING:
     from facegrab.evaluate import Doubtful, Evaluation, Labelled
@@ -41,19 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, which is said in one line, 130 on Ctrl-C.
     """
-    try:
-        with warnings_shown():
-            _run(_parser().parse_args(arguments))
-        return OK
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return in_one_line(lambda: _run(_parser().parse_args(arguments)))
 
 
-def _run(options: argparse.Namespace) -> None:
+@warnings_shown()
+def _run(options: argparse.Namespace) -> int:
     # Imported here, so that --help answers at once.
     from facegrab.evaluate import labelled
     from facegrab.models.compute import choose
@@ -76,6 +67,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.plot:
         _draw(options.plot, sets, results, found)
         say(f"the curve is in {options.plot}: a browser shows it")
+    return OK
 
 
 def _sets(options: argparse.Namespace) -> list[Models]:

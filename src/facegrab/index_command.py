@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from facegrab import settings
-from facegrab.errors import FaceGrabError, SettingError
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser
+from facegrab.errors import SettingError
+from facegrab.options import FAILED, OK, Parser
+from facegrab.telling import in_one_line
 
 _BIOMETRIC = "it holds biometric data: whoever has it can recognise these people elsewhere"
 
@@ -24,16 +25,12 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
-    try:
-        options = _parser().parse_args(list(arguments))
-        run: Callable[[argparse.Namespace], int | None] = options.run
-        return run(options) or OK
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return in_one_line(lambda: _run(_parser().parse_args(list(arguments))))
+
+
+def _run(options: argparse.Namespace) -> int:
+    run: Callable[[argparse.Namespace], int | None] = options.run
+    return run(options) or OK
 
 
 def _info(options: argparse.Namespace) -> None:

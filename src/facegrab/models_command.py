@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from facegrab.errors import FaceGrabError, SettingError, WeightsError
+from facegrab.errors import SettingError, WeightsError
 from facegrab.models import download, folder, install, listing, packs, registry
 from facegrab.models.listing import Row
 from facegrab.models.own import Told
 from facegrab.models.packfile import DETECTOR, RECOGNISER, Spec, role_of
 from facegrab.models.specs import RecogniserSpec, Triple
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser
+from facegrab.options import OK, Parser
+from facegrab.telling import in_one_line
 
 ROLES = (DETECTOR, RECOGNISER)
 KINDS = ("yunet", "scrfd", "ultraface", "retinaface", "arcface")
@@ -39,20 +39,12 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
-    try:
-        options = _parser().parse_args([_dashed(each) for each in arguments])
-        options.run(options)
-        return OK
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # Whoever reads it has enough: `| head`.
-        # Else Python complains once more when it closes its output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+    return in_one_line(lambda: _run(_parser().parse_args([_dashed(each) for each in arguments])))
+
+
+def _run(options: argparse.Namespace) -> int:
+    options.run(options)
+    return OK
 
 
 def _say(line: str) -> None:

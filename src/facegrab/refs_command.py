@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facegrab.errors import FaceGrabError, GalleryError, SettingError
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
+from facegrab.errors import GalleryError, SettingError
+from facegrab.options import OK, Parser, add_run_options, normalised
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.telling import Progress, say, warnings_shown
+from facegrab.telling import Progress, in_one_line, say, warnings_shown
 
 if TYPE_CHECKING:
     from facegrab.people.reference_check import Finding, Pictured
@@ -38,19 +37,11 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, which is said in one line, 130 on Ctrl-C.
     """
-    try:
-        with warnings_shown():
-            _run(_parser().parse_args(normalised(arguments)))
-        return OK
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return in_one_line(lambda: _run(_parser().parse_args(normalised(arguments))))
 
 
-def _run(options: argparse.Namespace) -> None:
+@warnings_shown()
+def _run(options: argparse.Namespace) -> int:
     recognition = RecognitionSettings(**{name: getattr(options, name) for name in RECOGNITION})
     process = ProcessSettings(**{name: getattr(options, name) for name in PROCESS})
     _check_fix(options)
@@ -83,6 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         gallery.save(options.fix)
         if not options.json:
             say(f"{_number(len(gallery), 'reference')} saved to {options.fix}")
+    return OK
 
 
 def _check_fix(options: argparse.Namespace) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facegrab.errors import FaceGrabError
-from facegrab.options import FAILED, INTERRUPTED, OK, Parser
-from facegrab.store.files import printable
+from facegrab.options import OK, Parser
+from facegrab.telling import in_one_line, say
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,27 +19,17 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
-    try:
-        options = _parser().parse_args(list(arguments))
-        _write(options)
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
-    return OK
+    return in_one_line(lambda: _write(_parser().parse_args(list(arguments))))
 
 
-def _write(options: argparse.Namespace) -> None:
+def _write(options: argparse.Namespace) -> int:
     from facegrab.view.report import write_report
 
     written = write_report(options.folder, options.output, embed=options.embed)
     extracts = f"{written.extracts} extract" + ("" if written.extracts == 1 else "s")
     pages = f" on {written.pages} pages" if written.pages > 1 else ""
-    line = f"{printable(str(written.path))}: {extracts}{pages}"
-    encoding = sys.stdout.encoding or "utf-8"
-    print(line.encode(encoding, "backslashreplace").decode(encoding))
+    say(f"{written.path}: {extracts}{pages}")
+    return OK
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from facegrab.errors import FaceGrabError
 from facegrab.options import FAILED, INTERRUPTED, OK, Parser, add_run_options, normalised
 from facegrab.settings import ProcessSettings
+from facegrab.telling import in_one_line
 
 RUN_OPTIONS = (
     "skip_frames",
@@ -43,22 +42,11 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
-    try:
-        options = _parser().parse_args(normalised(list(arguments)))
-        process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
-        return _scan(options, process)
-    except FaceGrabError as error:
-        print(f"facegrab: {error}", file=sys.stderr)
-        return FAILED
-    except MemoryError:
-        print("facegrab: out of memory: try a smaller --batch_size or --scale", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("facegrab: stopped", file=sys.stderr)
-        return INTERRUPTED
+    return in_one_line(lambda: _scan(_parser().parse_args(normalised(list(arguments)))))
 
 
-def _scan(options: argparse.Namespace, process: ProcessSettings) -> int:
+def _scan(options: argparse.Namespace) -> int:
+    process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
     # Imported here, so that --help and a wrong value answer at once.
     from facegrab.cataloguing import scan_into
     from facegrab.console import Screen

@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from facegrab.errors import FaceGrabError
+from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.store.files import printable
+
+
+def in_one_line(command: Callable[[], int]) -> int:
+    """Runs a command; what goes wrong is told in one line.
+
+    Args:
+        command: gives its exit code.
+
+    Returns:
+        that, FAILED on an error, INTERRUPTED on Ctrl-C.
+    """
+    try:
+        return command()
+    except FaceGrabError as error:
+        print(f"facegrab: {error}", file=sys.stderr)
+        return FAILED
+    except MemoryError:
+        print("facegrab: out of memory: try a smaller --batch_size or --scale", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("facegrab: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # Whoever reads it has enough: `| head`.
+        # Else Python complains once more when it closes its output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
 
 
 class Progress:
