@@ -201,6 +201,7 @@ def test_openvino_that_does_not_load(facts: DoctorJson, monkeypatch: pytest.Monk
     monkeypatch.setattr(compute, "has_openvino", lambda: True)
     monkeypatch.setattr("facegrab.models.openvino_runtime.capabilities", capabilities)
     compute.has_bf16.cache_clear()
+    compute.bf16_is_faster.cache_clear()
     code, found = facts()
     assert code == FAILED
     assert "force-reinstall openvino" in messages(found, fatal=True)

@@ -296,7 +296,7 @@ def test_cuda_computes_in_fp16_unless_asked(monkeypatch: pytest.MonkeyPatch) -> 
         assert choose("cuda", asked).precision == F32
     # Whatever nobody has compared is computed as it was made.
     for kind, precision in (("mtcnn", FP16), ("dlib", FP16), ("yunet", F32), ("arcface", F32)):
-        assert chosen.of_network(kind, eyes.BEST).precision == precision
+        assert chosen.of_network(kind, eyes.BEST_DETECTORS).precision == precision
     assert compute.lookers(8, "cuda") == 1
     assert chosen.thread_count == 8
 

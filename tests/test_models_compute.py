@@ -12,9 +12,9 @@ from facegrab.models import compute
 from facegrab.models.compute import BF16, F32, INT8, ONNX_RUNTIME, OPENVINO, Best, Compute, choose
 
 BEST: dict[str, Best] = {
-    "quick": (OPENVINO, BF16),
-    "even": (OPENVINO, F32),
-    "dlib": (OPENVINO, BF16),
+    "quick": (OPENVINO, (BF16,)),
+    "even": (OPENVINO, ()),
+    "dlib": (OPENVINO, (BF16, INT8)),
 }
 
 
@@ -23,6 +23,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """One with OpenVINO, bfloat16 and int8."""
     monkeypatch.setattr(compute, "has_openvino", lambda: True)
     monkeypatch.setattr(compute, "has_bf16", lambda: True)
+    monkeypatch.setattr(compute, "bf16_is_faster", lambda: True)
     monkeypatch.setattr(compute, "has_int8", lambda: True)
     return monkeypatch
 
@@ -39,9 +40,32 @@ def test_auto_is_the_best_of_each_network(machine: pytest.MonkeyPatch) -> None:
     assert of("unknown", "auto") == (ONNX_RUNTIME, F32)
 
 
-def test_auto_needs_no_bf16(machine: pytest.MonkeyPatch) -> None:
-    machine.setattr(compute, "has_bf16", lambda: False)
+def test_auto_is_not_bf16_where_that_is_slow(machine: pytest.MonkeyPatch) -> None:
+    """There it can still be asked for."""
+    machine.setattr(compute, "bf16_is_faster", lambda: False)
     assert of("quick", "auto") == (OPENVINO, F32)
+    assert of("quick", "bf16") == (OPENVINO, BF16)
+
+
+@pytest.mark.parametrize(
+    ("processor", "flags", "faster"),
+    [
+        ("Intel(R) Xeon(R) Processor", "avx512_bf16 amx_tile amx_bf16", True),
+        ("Intel(R) Xeon(R) Processor", "avx512_bf16", False),
+        ("AMD EPYC 9R14", "avx512_bf16", True),
+    ],
+)
+def test_bf16_is_slow_on_intel_without_amx(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processor: str, flags: str, faster: bool
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"flags : fpu {flags} sse\n")
+    monkeypatch.setattr(compute, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(compute, "has_bf16", lambda: True)
+    monkeypatch.setattr("facegrab.models.openvino_runtime.processor_name", lambda: processor)
+    assert compute.bf16_is_faster.__wrapped__() == faster
+    monkeypatch.setattr(compute, "has_bf16", lambda: False)
+    assert not compute.bf16_is_faster.__wrapped__()
 
 
 @pytest.mark.parametrize("precision", ["exact", "f32"])
@@ -63,7 +87,7 @@ def test_bf16_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_int8_is_of_networks_that_have_it(machine: pytest.MonkeyPatch, bf16: bool) -> None:
     """Others are as by auto."""
-    machine.setattr(compute, "has_bf16", lambda: bf16)
+    machine.setattr(compute, "bf16_is_faster", lambda: bf16)
     assert of("dlib", "int8") == (OPENVINO, INT8)
     for kind in ("quick", "even", "unknown"):
         assert of(kind, "int8") == of(kind, "auto")
@@ -71,17 +95,22 @@ def test_int8_is_of_networks_that_have_it(machine: pytest.MonkeyPatch, bf16: boo
 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_what_is_in_float_takes_the_best_there_is(machine: pytest.MonkeyPatch, bf16: bool) -> None:
-    machine.setattr(compute, "has_bf16", lambda: bf16)
+    machine.setattr(compute, "bf16_is_faster", lambda: bf16)
     best = BF16 if bf16 else F32
     assert choose(precision="int8").of_network("dlib", BEST).float_precision == best
     for precision in (F32, BF16):
         assert Compute(precision=precision).float_precision == precision
 
 
-def test_auto_is_never_int8(machine: pytest.MonkeyPatch) -> None:
-    for bf16 in (True, False):
-        machine.setattr(compute, "has_bf16", lambda there=bf16: there)
-        assert of("dlib", "auto")[1] != INT8
+def test_auto_is_int8_only_where_bf16_is_slow_and_the_network_stands_it(
+    machine: pytest.MonkeyPatch,
+) -> None:
+    assert of("dlib", "auto") == (OPENVINO, BF16)
+    machine.setattr(compute, "bf16_is_faster", lambda: False)
+    assert of("dlib", "auto") == (OPENVINO, INT8)
+    assert of("quick", "auto") == (OPENVINO, F32)
+    machine.setattr(compute, "has_int8", lambda: False)
+    assert of("dlib", "auto") == (OPENVINO, F32)
 
 
 def test_int8_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) -> None:

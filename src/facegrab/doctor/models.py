@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facegrab.doctor.facts import Model, Network, Problem, Use, WeightsFile
 from facegrab.errors import WeightsError
 from facegrab.settings import COMMERCIAL, ProcessSettings
+
+if TYPE_CHECKING:
+    from facegrab.models.compute import Best
 
 DLIB_VERSION = "0.3.0"
 DLIB_SHA256 = {
@@ -72,7 +76,7 @@ def use(process: ProcessSettings) -> Use:
     """
     from facegrab.grab import ADVICE, FaceGrab
     from facegrab.models import compute, packs
-    from facegrab.vision.eyes import BEST, licences
+    from facegrab.vision.eyes import BEST_DETECTORS, BEST_RECOGNISERS, licences
     from facegrab.vision.landmarks import walker_name
 
     # Refuses what a run would refuse; networks are not opened before they are needed.
@@ -80,15 +84,15 @@ def use(process: ProcessSettings) -> Use:
     detector, recogniser = packs.choose(process.models, process.detector, process.recogniser)
     chosen = compute.choose(process.device, process.precision, process.threads)
 
-    def network(name: str, kind: str) -> Network:
-        its = chosen.of_network(kind, BEST)
+    def network(name: str, kind: str, best: Mapping[str, Best]) -> Network:
+        its = chosen.of_network(kind, best)
         return Network(name, kind, its.runtime, its.precision)
 
     terms = licences(detector, recogniser, mesh=process.licence != COMMERCIAL)
     return Use(
         device=process.device,
-        detector=network(detector.name, detector.kind),
-        recogniser=network(recogniser.name, recogniser.kind),
+        detector=network(detector.name, detector.kind, BEST_DETECTORS),
+        recogniser=network(recogniser.name, recogniser.kind, BEST_RECOGNISERS),
         landmarks=walker_name(),
         licences={what: licence.name for what, licence in terms.items()},
         threads_looking=compute.lookers(process.threads, process.device),

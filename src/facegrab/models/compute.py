@@ -1,7 +1,8 @@
 """How networks are computed on this machine: device, runtime, precision, threads.
 
 Which is fastest was measured (docs/performance.md): on x86-64 OpenVINO, in bfloat16 where the
-processor multiplies such numbers in hardware; elsewhere ONNX Runtime in float32.
+processor multiplies such numbers faster than others, else a network that stands it in int8;
+elsewhere ONNX Runtime in float32.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeAlias
 
 from facegrab.errors import DeviceError
@@ -30,10 +32,13 @@ INT8_KINDS = ("dlib",)
 MOST_LOOKERS = 4
 """More wait for each other: Python runs one at a time."""
 
-Best: TypeAlias = tuple[str, str]
-"""Runtime and precision."""
+Best: TypeAlias = tuple[str, tuple[str, ...]]
+"""Runtime, and precisions faster than float32 that decide as it does; the first that the machine is
+fast in is taken."""
 
 _X86 = ("x86_64", "amd64")
+
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class Compute:
         """The precision of what is in float; in int8 that is the fastest that the processor has."""
         if self.precision != INT8:
             return self.precision
-        return BF16 if has_bf16() else F32
+        return BF16 if bf16_is_faster() else F32
 
     def of_network(self, kind: str, best: Mapping[str, Best]) -> Compute:
         """How a kind of network is computed.
@@ -93,10 +98,14 @@ class Compute:
             return auto.of_network(kind, best)
         if self.runtime == ONNX_RUNTIME or (self.asked and self.precision == BF16):
             return self
-        runtime, precision = best.get(kind, (ONNX_RUNTIME, F32))
-        return replace(
-            self, runtime=runtime, precision=precision if self.precision == BF16 else F32
-        )
+        runtime, faster = best.get(kind, (ONNX_RUNTIME, ()))
+        fit = (each for each in faster if self._is_fast_in(each))
+        return replace(self, runtime=runtime, precision=next(fit, F32))
+
+    def _is_fast_in(self, precision: str) -> bool:
+        if self.asked:
+            return False
+        return self.precision == BF16 if precision == BF16 else has_int8()
 
 
 def choose(
@@ -121,7 +130,7 @@ def choose(
         return Compute(device, ONNX_RUNTIME, best, threads, asked, precision == EXACT, by_itself)
     if precision == INT8:
         return Compute(device, OPENVINO, INT8, threads, asked, by_itself=by_itself)
-    fast = BF16 if precision == BF16 or (precision == AUTO and has_bf16()) else F32
+    fast = BF16 if precision == BF16 or (precision == AUTO and bf16_is_faster()) else F32
     return Compute(device, OPENVINO, fast, threads, asked, precision == EXACT, by_itself)
 
 
@@ -172,6 +181,30 @@ def has_bf16() -> bool:
     from facegrab.models.openvino_runtime import capabilities
 
     return "BF16" in capabilities()
+
+
+@lru_cache(maxsize=1)
+def bf16_is_faster() -> bool:
+    """The processor takes less time in bfloat16 than in float32.
+
+    Intel's without AMX, or where a virtual machine hides it, have the instructions and take 1.7
+    times as long with them; AMD's take half the time (docs/performance.md).
+    """
+    if not has_bf16():
+        return False
+    from facegrab.models.openvino_runtime import processor_name
+
+    return "Intel" not in processor_name() or _has_amx()
+
+
+def _has_amx() -> bool:
+    if CPUINFO.exists():
+        return "amx_bf16" in CPUINFO.read_text(encoding="utf-8", errors="replace").split()
+    try:
+        import llvmlite.binding as llvm
+    except (ImportError, OSError):
+        return False
+    return bool(llvm.get_host_cpu_features().get("amx-bf16", False))
 
 
 @lru_cache(maxsize=1)

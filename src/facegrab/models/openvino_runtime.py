@@ -88,7 +88,7 @@ def _prepared_name(graph: Path, compute: Compute) -> str | None:
     """
     if graph.parent != cache.cache_folder():
         return None
-    key = [_openvino().get_version(), _core().get_property("CPU", "FULL_DEVICE_NAME")]
+    key = [_openvino().get_version(), processor_name()]
     key += [*sorted(capabilities()), compute.float_precision]
     digest = hashlib.sha256("\n".join(key).encode()).hexdigest()[:KEY_LENGTH]
     return f"{graph.stem}-{digest}"
@@ -114,6 +114,11 @@ def _keep(name: str, compiled: Any) -> None:
         cache.put(name, PREPARED, [compiled.export_model().getbuffer()])
     except WeightsError as error:
         log.warning("a prepared network is not kept: %s", error)
+
+
+def processor_name() -> str:
+    """As OpenVINO calls it: AMD EPYC 9R14 ..."""
+    return str(_core().get_property("CPU", "FULL_DEVICE_NAME"))
 
 
 def capabilities() -> list[str]:

@@ -8,7 +8,6 @@ from facegrab.models import weights
 from facegrab.models.compute import (
     BF16,
     CPU,
-    F32,
     FP16,
     INT8,
     ONNX_RUNTIME,
@@ -28,14 +27,17 @@ from facegrab.vision.points import PointFinder
 from facegrab.vision.pyramid import coarse_layout, dlib_layout
 
 _DLIB_MODELS = "https://github.com/davisking/dlib-models"
-BEST: dict[str, Best] = {
+BEST_DETECTORS: dict[str, Best] = {
     # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2.
-    "mtcnn": (OPENVINO, F32),
-    "dlib": (OPENVINO, BF16),
+    "mtcnn": (OPENVINO, ()),
+    # In int8 it loses one of 149 frames of a film.
+    "dlib": (OPENVINO, (BF16,)),
     # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.
-    "yunet": (ONNX_RUNTIME, F32),
+    "yunet": (ONNX_RUNTIME, ()),
 }
 """By kind of network, the fastest of what decides as float32 does (bench: precision)."""
+BEST_RECOGNISERS: dict[str, Best] = {"dlib": (OPENVINO, (BF16, INT8))}
+"""The same of recognisers."""
 
 CORNERS_LICENCE = Licence("CC0-1.0", commercial=True, source=_DLIB_MODELS)
 MESH_LICENCE = Licence("iBUG 300-W, not for commercial use", commercial=False, source=_DLIB_MODELS)
@@ -72,7 +74,8 @@ def open_eyes(
         recogniser=describes.result(),
         detector_spec=detector,
         computed=_computed(
-            compute.of_network(detector.kind, BEST), compute.of_network(recogniser.kind, BEST)
+            compute.of_network(detector.kind, BEST_DETECTORS),
+            compute.of_network(recogniser.kind, BEST_RECOGNISERS),
         ),
     )
 
@@ -106,7 +109,7 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
     Raises:
         WeightsError, DeviceError: see open_eyes.
     """
-    compute = compute.of_network(spec.kind, BEST)
+    compute = compute.of_network(spec.kind, BEST_DETECTORS)
     if compute.precision == FP16:
         return _open_gpu_detector(spec.kind, compute)
     if spec.kind == "mtcnn":
@@ -135,7 +138,7 @@ def open_recogniser(spec: RecogniserSpec, compute: Compute, corners: Landmarker)
     Raises:
         WeightsError, DeviceError: see open_eyes.
     """
-    compute = compute.of_network(spec.kind, BEST)
+    compute = compute.of_network(spec.kind, BEST_RECOGNISERS)
     if compute.precision == FP16:
         from facegrab.vision import gpu_embed
 
