@@ -22,7 +22,7 @@ from facegrab.types import FloatArray, Image
 from facegrab.vision.align import chip
 from facegrab.vision.detect import Detector
 from facegrab.vision.embed import BATCH, Recogniser
-from facegrab.vision.eyes import open_detector, open_recogniser
+from facegrab.vision.eyes import BEST_DETECTORS, open_detector, open_recogniser
 from facegrab.vision.feed import Feed
 from facegrab.vision.landmarks import TreeLandmarker
 from facegrab.vision.pyramid import Canvas
@@ -76,9 +76,10 @@ def opened(precision: str) -> Opened:
     """The one place that knows how."""
     compute = choose(precision=precision, by_itself=True)
     corners = TreeLandmarker(weights.shape_predictor(5))
+    detects = compute.of_network("dlib", BEST_DETECTORS)
     return Opened(
         open_detector(packs.resolve_detector("dlib"), compute),
-        load_net(weights.detector_graph(int8=compute.precision == INT8), compute),
+        load_net(weights.detector_graph(int8=detects.precision == INT8), detects),
         open_recogniser(packs.resolve_recogniser("dlib"), compute, corners),
     )
 

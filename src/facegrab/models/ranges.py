@@ -14,7 +14,7 @@ DETECTOR: Ranges = (
     4.318,
     None,
     3.967,
-    4.043,
+    None,
     6.306,
     None,
     None,

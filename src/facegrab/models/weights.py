@@ -29,7 +29,7 @@ SHAPE_FILES = {
 CONVERSION = 2
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
 
-QUANTISATION = 2
+QUANTISATION = 3
 """The same for what makes int8 of a graph, its ranges included."""
 
 KEY_LENGTH = 16

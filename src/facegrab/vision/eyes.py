@@ -30,8 +30,7 @@ _DLIB_MODELS = "https://github.com/davisking/dlib-models"
 BEST_DETECTORS: dict[str, Best] = {
     # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2.
     "mtcnn": (OPENVINO, ()),
-    # In int8 it loses one of 149 frames of a film.
-    "dlib": (OPENVINO, (BF16,)),
+    "dlib": (OPENVINO, (BF16, INT8)),
     # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.
     "yunet": (ONNX_RUNTIME, ()),
 }
