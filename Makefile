@@ -7,13 +7,23 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
 
-.PHONY: demo test cluster-test lint bench lock clean env
+.PHONY: demo test browser-test cluster-test lint bench lock clean env
 
 demo: $(READY)
 	@$(RUN) demo/run.py
 
 test: $(READY)
 	$(RUN) -m pytest -n 2 --dist worksteal
+
+# The pages in a real Chromium, which has to be there (Debian, Ubuntu: apt install chromium).
+browser-test: .browser/ready
+	PYTHONPATH="$(CURDIR)/.browser" $(RUN) -m pytest -n 2 -m browser
+
+.browser/ready: $(READY)
+	@rm -rf .browser
+	@echo "Installing Playwright into .browser: once, 50 MB to download."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .browser 'playwright>=1.49'
+	@touch $@
 
 # A Ray cluster of three nodes on this machine's loopback, started and stopped by the tests.
 cluster-test: .ray/ready
@@ -59,4 +69,4 @@ lock: $(READY)
 	--quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .ray demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .ray .browser demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -28,23 +28,27 @@ LEAST_CONTRAST = 4.5
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CONTRASTS = """
 () => {
-  const light = (text) => {
-    const [r, g, b] = text.match(/[\\d.]+/g).map((c) => c / 255)
-      .map((c) => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+  const colour = (text) => {
+    const [r, g, b, alpha = 1] = text.match(/[\\d.]+(e-\\d+)?/g).map(Number);
+    const most = text.startsWith("color(") ? 1 : 255;
+    return [r / most, g / most, b / most, alpha];
+  };
+  const over = (top, below) =>
+    [0, 1, 2].map((c) => top[c] * top[3] + below[c] * (1 - top[3])).concat(1);
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((c) => c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
     return .2126 * r + .7152 * g + .0722 * b;
   };
-  const ground = (element) => {
-    for (; element; element = element.parentElement) {
-      const colour = getComputedStyle(element).backgroundColor;
-      if (!colour.endsWith(", 0)")) return light(colour);
-    }
-    return 1;
-  };
+  const ground = (element) => element
+    ? over(colour(getComputedStyle(element).backgroundColor), ground(element.parentElement))
+    : [1, 1, 1, 1];
   const found = [];
   const words = "h1, h2, h3, h4, p, a, small, th, td, dt, dd, b, i, bdi, figcaption";
   for (const each of document.querySelectorAll(words)) {
     if (!each.textContent.trim()) continue;
-    const [a, b] = [light(getComputedStyle(each).color), ground(each)].sort((x, y) => x - y);
+    const below = ground(each);
+    const above = over(colour(getComputedStyle(each).color), below);
+    const [a, b] = [light(above), light(below)].sort((x, y) => x - y);
     found.push([(b + .05) / (a + .05), each.tagName + " " + each.textContent.trim().slice(0, 40)]);
   }
   return found.sort((x, y) => x[0] - y[0]).slice(0, 3);
