@@ -27,6 +27,7 @@ from bench.machine import busy, machine
 from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
+from bench.opened import report
 from bench.pair import pair
 from bench.people import people
 from bench.pose import poses
@@ -68,6 +69,7 @@ MEASURES: dict[str, Measure] = {
     "ask": ask,
     "jobs": jobs,
     "live": live,
+    "report": report,
     "ancestor": ancestor,
 }
 
