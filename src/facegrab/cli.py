@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facegrab.errors import FaceGrabError, MissingError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.settings import ProcessSettings, RecognitionSettings, best_count
 from facegrab.telling import in_one_line
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ COMMANDS = {
     "eval": "facegrab.eval_command",
     "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "pick": "facegrab.pick_command",
     "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
     "scan": "facegrab.scan_command",
@@ -58,6 +59,8 @@ def _main(arguments: Sequence[str]) -> int:
     if bool(options.reference) == bool(options.people):
         which = "either -r or --people" if options.people else "-r is missing"
         raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
+    if options.best is not None:
+        best_count("best", options.best)
     recognition = RecognitionSettings(
         tolerance=options.tolerance,
         jitter=options.jitter,
@@ -134,10 +137,14 @@ def _run(
                 early=early,
                 onlooker=live,
             )
+        picked = _pick(summary, options)
         report = _report(summary, options.output)
         if live:
             _tell(live, summary, options.output, report)
-        return _end(screen, summary, options.output)
+        code = _end(screen, summary, options.output)
+        for line in picked:
+            screen.say(line)
+        return code
 
 
 def _live(
@@ -180,6 +187,26 @@ def _report(summary: Summary, output: str) -> Path | None:
     except FaceGrabError as error:
         summary.warnings.append(f"no report: {error}")
         return None
+
+
+def _pick(summary: Summary, options: argparse.Namespace) -> list[str]:
+    """Picks the best, where that is asked for; without them the run is as good.
+
+    Returns:
+        what came of it, in words.
+    """
+    if options.best is None or summary.shard:
+        return []
+    if summary.interrupted:
+        return ["stopped, so no best extracts are picked: run the same command again"]
+    from facegrab.pick_command import picked_lines
+    from facegrab.picking import pick
+
+    try:
+        return list(picked_lines(pick(Path(options.output), options.best)))
+    except FaceGrabError as error:
+        summary.warnings.append(f"no best extracts: {error}")
+        return []
 
 
 def _end(screen: Screen, summary: Summary, output: str) -> int:
