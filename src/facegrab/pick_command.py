@@ -67,13 +67,15 @@ def picked_lines(picked: Sequence[Picked]) -> Iterator[str]:
 
 
 def _fewer(each: Picked) -> str:
+    """Why there are fewer than were asked for."""
     if each.count == each.asked:
         return ""
-    poor = ""
+    why = []
     if each.poor:
-        be = "is" if each.poor == 1 else "are"
-        poor = f"{each.poor} {be} too small, blurred, dark or covered, "
-    return f", {each.asked} asked for: {poor}the others are too like those"
+        why.append(f"{each.poor} too small, blurred, dark or covered")
+    if each.left:
+        why.append(f"{each.left} too like those picked")
+    return f", {each.asked} asked for: " + (", ".join(why) or "there are no more")
 
 
 def _number(count: int, thing: str) -> str:

@@ -38,6 +38,7 @@ class Picked:
         count: how many there are.
         extracts: there were to choose from.
         poor: of those looked at so many are too small, blurred, dark or covered.
+        left: of those looked at so many are good and were not picked.
         gone: so many are not in the folder any more.
         unreadable: files that are no images.
     """
@@ -48,6 +49,7 @@ class Picked:
     count: int
     extracts: int
     poor: int
+    left: int
     gone: int
     unreadable: tuple[str, ...]
 
@@ -100,6 +102,7 @@ def _pick(
         count=len(rows),
         extracts=measured.extracts,
         poor=int((~measured.is_good).sum()),
+        left=int(measured.is_good.sum()) - len(rows),
         gone=measured.gone,
         unreadable=measured.unreadable,
     )
