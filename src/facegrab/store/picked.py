@@ -98,11 +98,14 @@ def replacing(folder: Path) -> Iterator[Path]:
         with writing(best):
             if best.exists():
                 best.rename(old)
-            new.rename(best)
+            try:
+                new.rename(best)
+            finally:
+                if old.exists() and not best.exists():
+                    old.replace(best)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        if best.exists():  # else the old one is all that there is
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def remove(folder: Path) -> bool:
