@@ -61,7 +61,7 @@ def drawn(
     if side != SIDE:
         how = cv2.INTER_AREA if side < SIDE else cv2.INTER_CUBIC
         lit = np.asarray(cv2.resize(lit, (side, side), interpolation=how), np.uint8)
-    return lit
+    return np.asarray(lit, np.uint8)
 
 
 def points_of(yaw: Sequence[float], pitch: Sequence[float]) -> FloatArray:

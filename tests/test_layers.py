@@ -89,7 +89,7 @@ MAY_IMPORT = {
     "options": GROUND | {"__init__"},
     "cli": GROUND
     | {"console", "early", "grab", "indexing", "media", "options", "people", "telling"}
-    | {"pick_command", "picking", "view"},
+    | {"pick_command", "picking", "store", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND
     | {"choice", "indexing", "merging", "options", "people", "store", "telling", "view"},

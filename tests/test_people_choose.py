@@ -10,7 +10,7 @@ from portraits import apart, drawn
 
 from facegrab.people import worth
 from facegrab.people.choose import Pictures, choose, turn_bins
-from facegrab.types import FloatArray
+from facegrab.types import FloatArray, IntArray
 from facegrab.vision.portrait import PRINT_BITS, portrait
 
 
@@ -102,7 +102,7 @@ class TestChoose:
         all_of_them = joined(same, pictures(20, seed=4, vector=apart(20, 0.8, seed=6)))
         random = np.random.default_rng(0)
 
-        def mean(rows: object) -> float:
+        def mean(rows: IntArray) -> float:
             vector = all_of_them.vector[rows]
             away = np.linalg.norm(vector[:, None] - vector[None], axis=2)
             return float(away[np.triu_indices(len(vector), 1)].mean())

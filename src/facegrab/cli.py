@@ -111,6 +111,7 @@ def _run(
     from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
     from facegrab.people.who import named, people_in
+    from facegrab.store.picked import check as check_best
 
     with Screen() as screen, ExitStack() as stack:
         # First, because a mistyped path should not cost the loading of the networks.
@@ -118,6 +119,8 @@ def _run(
         sources = find_sources(inputs)
         screen.expect(len(sources), {source.path for source in sources if source.images})
         live = stack.enter_context(_live(options, screen, len(sources)))
+        if options.best is not None:  # nor should what is in the way of the last step
+            check_best(Path(options.output))
         index = Path(options.index or Path(options.output, "facegrab.db"))
         with Early(sources[0], process, index) as early:
             people = people_in(options.people) if options.people else named(options.reference)
@@ -142,9 +145,9 @@ def _run(
         if live:
             _tell(live, summary, options.output, report)
         code = _end(screen, summary, options.output)
-        for line in picked:
+        for line in picked or ():
             screen.say(line)
-        return code
+        return FAILED if picked is None else code
 
 
 def _live(
@@ -189,11 +192,11 @@ def _report(summary: Summary, output: str) -> Path | None:
         return None
 
 
-def _pick(summary: Summary, options: argparse.Namespace) -> list[str]:
-    """Picks the best, where that is asked for; without them the run is as good.
+def _pick(summary: Summary, options: argparse.Namespace) -> list[str] | None:
+    """Picks the best, where that is asked for.
 
     Returns:
-        what came of it, in words.
+        what came of it, in words; None if something went wrong, which is a warning of the run.
     """
     if options.best is None or summary.shard:
         return []
@@ -204,9 +207,11 @@ def _pick(summary: Summary, options: argparse.Namespace) -> list[str]:
 
     try:
         return list(picked_lines(pick(Path(options.output), options.best)))
+    except MissingError as error:  # who is not found cannot be picked
+        return [f"no best extracts: {error}"]
     except FaceGrabError as error:
         summary.warnings.append(f"no best extracts: {error}")
-        return []
+        return None
 
 
 def _end(screen: Screen, summary: Summary, output: str) -> int:

@@ -75,8 +75,8 @@ def pick(folder: Path, count: int, progress: Progress = lambda done, of: None) -
             people = [each for each in people if each != OTHERS]
         if not people:
             raise MissingError(
-                f"{folder} has no extracts that are surely somebody's: run facegrab with -o "
-                f"{folder} first; those in doubt, in its folder uncertain, are not picked from"
+                f"{folder} holds no extracts that are surely somebody's, so there is nothing to "
+                "pick from: other references may find some; those in uncertain do not count"
             )
         with replacing(folder) as new:
             picked = [_pick(portfolio, folder, name, new, count, progress) for name in people]
