@@ -101,7 +101,7 @@ MAY_IMPORT = {
     "pick_command": GROUND | {"options", "picking", "telling", "view"},
     "report_command": {"errors", "options", "store", "telling", "view"},
     "show_command": {"errors", "options", "store"},
-    "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
+    "__init__": {"cataloguing", "errors", "settings", "summary", "grab", "picking"},
     "__main__": {"cli"},
 }
 """A part, and the parts of the house it may know (besides itself)."""

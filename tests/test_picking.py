@@ -237,6 +237,13 @@ class TestWhatIsMissing:
         assert picked.gone == 1
         assert not any("secret" in name for name in everything(folder / "best"))
 
+    def test_a_link_that_leads_elsewhere(self, folder: Path) -> None:
+        outside = folder.parent / "secret.png"
+        (folder / "film_f7_0.png").rename(outside)
+        (folder / "film_f7_0.png").symlink_to(outside)
+        (picked,) = pick(folder, COUNT)
+        assert picked.gone == 1
+
     def test_somebody_elses_folder(self, folder: Path) -> None:
         (folder / "best").mkdir()
         (folder / "best" / "of me.jpg").write_bytes(b"mine")
@@ -353,6 +360,12 @@ class TestRun:
             rows[0]["frame"]
         )
         assert 'id="best"' in (tmp_path / "out" / "index.html").read_text("utf-8")
+
+    def test_with_an_index_elsewhere(self, run: list[str], tmp_path: Path) -> None:
+        assert main([*run, "--index", str(tmp_path / "library.db")]) == 0
+        assert table(tmp_path / "out" / "best")
+        assert main(["pick", str(tmp_path / "out"), "-n", "1"]) == 0
+        assert len(table(tmp_path / "out" / "best")) == 1
 
     def test_again_it_is_the_same(self, run: list[str], tmp_path: Path) -> None:
         assert main(run) == 0

@@ -148,6 +148,12 @@ def promising(candidates: Candidates, turn: IntArray, most: int) -> IntArray:
     return np.sort(taken)
 
 
+def is_extract(folder: Path, name: str) -> bool:
+    """Whether an extract's name, which may come from anywhere, is a file's of the folder."""
+    path = folder / name
+    return leads_inside(name) and path.is_file() and not path.is_symlink()
+
+
 def read_extract(folder: Path, name: str) -> Image:
     """An extract, RGB uint8 (H, W, 3).
 
@@ -160,7 +166,7 @@ def read_extract(folder: Path, name: str) -> Image:
         MediaError: it is no image, or larger than any extract.
     """
     path = folder / name
-    if not leads_inside(name) or not path.is_file():
+    if not is_extract(folder, name):
         raise MissingError(f"no such extract: {path}")
     try:
         with path.open("rb") as file:

@@ -140,7 +140,7 @@ def _run(
                 early=early,
                 onlooker=live,
             )
-        picked = _pick(summary, options)
+        picked = _pick(screen, summary, options)
         report = _report(summary, options.output)
         if live:
             _tell(live, summary, options.output, report)
@@ -192,7 +192,7 @@ def _report(summary: Summary, output: str) -> Path | None:
         return None
 
 
-def _pick(summary: Summary, options: argparse.Namespace) -> list[str] | None:
+def _pick(screen: Screen, summary: Summary, options: argparse.Namespace) -> list[str] | None:
     """Picks the best, where that is asked for.
 
     Returns:
@@ -205,6 +205,7 @@ def _pick(summary: Summary, options: argparse.Namespace) -> list[str] | None:
     from facegrab.pick_command import picked_lines
     from facegrab.picking import pick
 
+    screen.say("picking the best extracts")
     try:
         return list(picked_lines(pick(Path(options.output), options.best)))
     except MissingError as error:  # who is not found cannot be picked

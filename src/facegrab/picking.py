@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from facegrab.again import OTHERS
-from facegrab.appraisal import Measured, Progress, measure, read_extract
+from facegrab.appraisal import Measured, Progress, is_extract, measure, read_extract
 from facegrab.errors import MediaError, MissingError
 from facegrab.people.choose import choose
 from facegrab.settings import best_count
 from facegrab.sheet import MOST_CELLS, cell, sheet
-from facegrab.store.album import leads_inside
 from facegrab.store.candidates import Candidates, Portfolio
 from facegrab.store.files import as_text, make_folder, writing
 from facegrab.store.picked import BEFORE, BEST, COLUMNS, SHEET, TABLE, replacing
@@ -139,7 +138,7 @@ def _extracts(
     """The images of a face that are there, one an alignment."""
     face = [int(each[row]) for each in (candidates.source, candidates.frame, candidates.number)]
     for file in portfolio.files_of(*face):
-        if leads_inside(file) and (folder / file).is_file():
+        if is_extract(folder, file):
             yield file
 
 
