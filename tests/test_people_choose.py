@@ -96,6 +96,21 @@ class TestChoose:
         unknown = np.full(10, np.nan, np.float32)
         assert len(choose(pictures(10, yaw=unknown, pitch=unknown), 5)) == 5
 
+    @pytest.mark.parametrize("differs", ["vector", "fingerprint"])
+    def test_the_most_unlike_first(self, differs: str) -> None:
+        """Twenty that are much like each other, and three that are not, all worth the same."""
+        flat = np.zeros(23, np.float32)
+        vector = np.concatenate([apart(20, 0.5), apart(3, 1.2, seed=7)])
+        prints = np.zeros((23, PRINT_BITS), np.bool_)
+        prints[np.arange(20), np.arange(20)] = True
+        prints[20:] = np.random.default_rng(1).integers(0, 2, (3, PRINT_BITS)) == 1
+        if differs == "vector":
+            prints[:] = False
+        else:
+            vector = apart(23, 0.5)
+        them = replace(pictures(23, vector=vector, yaw=flat, pitch=flat), fingerprint=prints)
+        assert {20, 21, 22} <= set(choose(them, 4).tolist())
+
     def test_more_different_than_at_random(self) -> None:
         """Many of one look, few of others: the mean difference of the picked is larger."""
         same = pictures(80, vector=apart(80, 0.3), yaw=np.zeros(80, np.float32))
