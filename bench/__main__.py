@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench.ancestor import ancestor
 from bench.ask import ask
+from bench.best import best
 from bench.blas import blas
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
@@ -61,6 +62,7 @@ MEASURES: dict[str, Measure] = {
     "tracks": tracks,
     "people": people,
     "group": groups,
+    "best": best,
     "whole": whole_run,
     "every-frame": every_frame,
     "4k": fourk,

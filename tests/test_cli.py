@@ -46,7 +46,7 @@ OPTIONS = {
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
     "--help": "-h", "--min_face": None, "--max_face": None, "--align": None, "--no_upsample": None,
     "--models": None, "--detector": None, "--recogniser": None, "--licence": None,
-    "--precision": None, "--threads": None, "--full_scan": None, "--index": None,
+    "--precision": None, "--threads": None, "--full_scan": None, "--index": None, "--best": None,
     "--per_frame": None,
     "--forget_others": None,
     "--jobs": None,

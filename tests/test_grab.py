@@ -25,7 +25,7 @@ def test_the_public_names() -> None:
         "AccessError", "DeviceError", "FaceGrab", "FaceGrabError", "GalleryError", "MediaError",
         "MissingError", "OutputError", "Plan", "ProcessSettings", "RecognitionSettings",
         "SettingError", "StoreError", "Summary", "Watcher", "WeightsError", "__version__",
-        "scan_into",
+        "pick", "scan_into",
     ]  # fmt: skip
     for name in facegrab.__all__:
         assert getattr(facegrab, name) is not None

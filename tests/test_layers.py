@@ -61,6 +61,9 @@ MAY_IMPORT = {
     "joined": GROUND | {"media", "people", "relay", "scan", "shard", "store", "survey"},
     "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
+    "sheet": {"types"},
+    "appraisal": GROUND | {"media", "models", "people", "store", "vision"},
+    "picking": GROUND | {"again", "appraisal", "people", "sheet", "store"},
     "grab": GROUND
     | {
         "again",
@@ -86,7 +89,7 @@ MAY_IMPORT = {
     "options": GROUND | {"__init__"},
     "cli": GROUND
     | {"console", "early", "grab", "indexing", "media", "options", "people", "telling"}
-    | {"view"},
+    | {"pick_command", "picking", "store", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND
     | {"choice", "indexing", "merging", "options", "people", "store", "telling", "view"},
@@ -95,9 +98,10 @@ MAY_IMPORT = {
     "doctor_command": GROUND | {"doctor", "options", "telling"},
     "models_command": {"errors", "settings", "types", "models", "options", "telling"},
     "refs_command": GROUND | {"choice", "options", "people", "store", "telling"},
+    "pick_command": GROUND | {"options", "picking", "telling", "view"},
     "report_command": {"errors", "options", "store", "telling", "view"},
     "show_command": {"errors", "options", "store"},
-    "__init__": {"cataloguing", "errors", "settings", "summary", "grab"},
+    "__init__": {"cataloguing", "errors", "settings", "summary", "grab", "picking"},
     "__main__": {"cli"},
 }
 """A part, and the parts of the house it may know (besides itself)."""
@@ -115,7 +119,8 @@ ONLY_IN = {
     "zipfile": {"models", "people"},
     "rich": {"console"},
     "argparse": {"cli", "options", "doctor_command", "eval_command", "index_command"}
-    | {"models_command", "refs_command", "report_command", "scan_command", "show_command"},
+    | {"models_command", "pick_command", "refs_command", "report_command", "scan_command"}
+    | {"show_command"},
     "multiprocessing": {"crew"},
     "jinja2": {"view"},
     "fastapi": {"view"},

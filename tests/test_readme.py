@@ -22,6 +22,7 @@ from matplotlib.image import imread
 from facegrab import ProcessSettings, RecognitionSettings
 from facegrab.models import packs
 from facegrab.options import run_parser
+from facegrab.people.worth import WEIGHTS
 from facegrab.scan import BATCH_BYTES
 from facegrab.store.answers import CSV_COLUMNS
 from facegrab.types import Image
@@ -169,7 +170,7 @@ def test_commands_run_as_written(block: str, painted: Path, painted_command: Pat
             for path in (painted / output).rglob("*.[jp][pn]g")
         }
         named = {row["file"] for row in faces if row["file"]}
-        assert named == {name for name in found if not name.startswith("ffhq")}
+        assert named == {name for name in found if not name.startswith(("ffhq", "best/"))}
         people = {bool(row["file"]) for row in faces}
         assert people == ({True} if output.endswith(ALL_ARE_WRITTEN) else {True, False})
         if output.endswith(("both", "cast")):
@@ -192,6 +193,19 @@ def test_reports_are_made_as_written(block: str, painted: Path, painted_command:
     shell(block, painted, painted_command)
     assert (painted / outputs(FIRST_COMMAND)[0] / "index.html").is_file()
     assert "data:image/jpeg" in (painted / outputs(block)[0]).read_text(encoding="utf-8")
+
+
+@needs_bash
+@pytest.mark.parametrize("block", [block for block in COMMANDS if "facegrab pick" in block])
+def test_the_best_are_picked_as_written(block: str, painted: Path, painted_command: Path) -> None:
+    shell(FIRST_COMMAND, painted, painted_command)
+    folder = painted / outputs(FIRST_COMMAND)[0]
+    assert "extracts picked, 50 asked for: " in shell(block, painted, painted_command)
+    explained = README[README.index("| in `best` |") : README.index("## When it goes wrong")]
+    named = set(re.findall(r"`(best\.\w+|before\.jpg)`", explained))
+    assert {"best.csv", "best.jpg", "before.jpg"} == named
+    assert all((folder / "best" / name).is_file() for name in named)
+    assert set(WEIGHTS) | {"worth", "clarity", "size_px"} <= set(re.findall(r"`(\w+)`", explained))
 
 
 @needs_bash

@@ -27,6 +27,7 @@ from facegrab.summary import Plan, Summary, Watcher
 if TYPE_CHECKING:
     from facegrab.cataloguing import scan_into
     from facegrab.grab import FaceGrab
+    from facegrab.picking import pick
 
 __version__ = "1.0.0.dev0"
 
@@ -48,10 +49,15 @@ __all__ = [
     "Watcher",
     "WeightsError",
     "__version__",
+    "pick",
     "scan_into",
 ]
 
-_LATER = {"FaceGrab": "facegrab.grab", "scan_into": "facegrab.cataloguing"}
+_LATER = {
+    "FaceGrab": "facegrab.grab",
+    "pick": "facegrab.picking",
+    "scan_into": "facegrab.cataloguing",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facegrab.errors import FaceGrabError, MissingError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.settings import ProcessSettings, RecognitionSettings, best_count
 from facegrab.telling import in_one_line
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ COMMANDS = {
     "eval": "facegrab.eval_command",
     "index": "facegrab.index_command",
     "models": "facegrab.models_command",
+    "pick": "facegrab.pick_command",
     "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
     "scan": "facegrab.scan_command",
@@ -58,6 +59,8 @@ def _main(arguments: Sequence[str]) -> int:
     if bool(options.reference) == bool(options.people):
         which = "either -r or --people" if options.people else "-r is missing"
         raise SettingError(f"{which}: who to look for (facegrab --help shows the options)")
+    if options.best is not None:
+        best_count("best", options.best)
     recognition = RecognitionSettings(
         tolerance=options.tolerance,
         jitter=options.jitter,
@@ -108,6 +111,7 @@ def _run(
     from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
     from facegrab.people.who import named, people_in
+    from facegrab.store.picked import check as check_best
 
     with Screen() as screen, ExitStack() as stack:
         # First, because a mistyped path should not cost the loading of the networks.
@@ -115,6 +119,8 @@ def _run(
         sources = find_sources(inputs)
         screen.expect(len(sources), {source.path for source in sources if source.images})
         live = stack.enter_context(_live(options, screen, len(sources)))
+        if options.best is not None:  # nor should what is in the way of the last step
+            check_best(Path(options.output))
         index = Path(options.index or Path(options.output, "facegrab.db"))
         with Early(sources[0], process, index) as early:
             people = people_in(options.people) if options.people else named(options.reference)
@@ -134,10 +140,14 @@ def _run(
                 early=early,
                 onlooker=live,
             )
+        picked = _pick(screen, summary, options)
         report = _report(summary, options.output)
         if live:
             _tell(live, summary, options.output, report)
-        return _end(screen, summary, options.output)
+        code = _end(screen, summary, options.output)
+        for line in picked or ():
+            screen.say(line)
+        return FAILED if picked is None else code
 
 
 def _live(
@@ -179,6 +189,29 @@ def _report(summary: Summary, output: str) -> Path | None:
         return None
     except FaceGrabError as error:
         summary.warnings.append(f"no report: {error}")
+        return None
+
+
+def _pick(screen: Screen, summary: Summary, options: argparse.Namespace) -> list[str] | None:
+    """Picks the best, where that is asked for.
+
+    Returns:
+        what came of it, in words; None if something went wrong, which is a warning of the run.
+    """
+    if options.best is None or summary.shard:
+        return []
+    if summary.interrupted:
+        return ["stopped, so no best extracts are picked: run the same command again"]
+    from facegrab.pick_command import picked_lines
+    from facegrab.picking import pick
+
+    screen.say("picking the best extracts")
+    try:
+        return list(picked_lines(pick(Path(options.output), options.best)))
+    except MissingError as error:  # who is not found cannot be picked
+        return [f"no best extracts: {error}"]
+    except FaceGrabError as error:
+        summary.warnings.append(f"no best extracts: {error}")
         return None
 
 

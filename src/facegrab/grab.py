@@ -26,6 +26,7 @@ from facegrab.run import Run
 from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
 from facegrab.shard import Shard
 from facegrab.sharding import own, share, unknown
+from facegrab.store import picked
 from facegrab.store.files import as_text
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
@@ -253,7 +254,7 @@ class FaceGrab:
 def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
     """The sources less what earlier runs wrote: the output may lie in the folder that is read."""
     written: dict[str, set[str]] = {}
-    for extract in folder.extracts():
+    for extract in folder.extracts() | picked.files(folder.folder):
         place, _, name = extract.rpartition("/")
         written.setdefault(place, set()).add(name)
     kept = []

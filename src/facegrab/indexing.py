@@ -15,6 +15,7 @@ from facegrab.errors import MissingError, StoreError
 from facegrab.media.source import is_pattern
 from facegrab.people.decide import decide
 from facegrab.people.gallery import Gallery
+from facegrab.store import picked
 from facegrab.store.album import leads_inside
 from facegrab.store.answers import write_table
 from facegrab.store.database import Database
@@ -155,6 +156,8 @@ def sources_in(path: Path) -> list[str]:
 def forget_sources(path: Path, names: Sequence[str]) -> list[str]:
     """Removes sources: their faces, and in an output folder their images too.
 
+    The folder of the best extracts goes too if it may show any of them; it can be made anew.
+
     Args:
         path: of the index, or the output folder.
         names: of sources: paths, ends of paths, or numbers as ``info`` gives them.
@@ -177,6 +180,8 @@ def forget_sources(path: Path, names: Sequence[str]) -> list[str]:
                 _forget_answers(database, row)
                 index.remove(row)
         _remove_images(file.parent, files)
+        if files:  # their sheets show them, whichever were picked
+            picked.remove(file.parent)
         _rewrite_table(database, file)
         database.shrink()
     return [seen.path for seen in chosen.values()]

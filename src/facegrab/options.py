@@ -30,7 +30,7 @@ def run_parser() -> Parser:
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
         "facegrab scan, facegrab index, facegrab models, facegrab refs, facegrab eval, facegrab "
-        "show, facegrab report, facegrab doctor; each has a --help.",
+        "show, facegrab report, facegrab pick, facegrab doctor; each has a --help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")
@@ -99,6 +99,13 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         "run, or one that several share; what it holds is not looked at again",
     )
     group.add_argument(
+        "--best",
+        type=whole,
+        metavar=_span(settings.BEST),
+        help="when all is done, copy so many of the best extracts of each person, unlike each "
+        "other, into the folder best of the output; facegrab pick does the same later",
+    )
+    group.add_argument(
         "-sr", "--save_references", metavar="FILE", help="save the references' encodings as .npz"
     )
     group.add_argument(
@@ -137,7 +144,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-j",
         "--jitter",
-        type=_whole,
+        type=whole,
         default=default.jitter,
         metavar=_span(settings.JITTER),
         help="resamples averaged for each reference picture (default %(default)s)",
@@ -177,7 +184,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-sf",
         "--skip_frames",
-        type=_whole,
+        type=whole,
         default=default.skip_frames,
         metavar=_span(settings.SKIP_FRAMES),
         help="frames (or pictures of a folder) to pass over: 5 looks at every 6th, 0 at all "
@@ -193,7 +200,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--min_face",
-        type=_whole,
+        type=whole,
         default=default.min_face,
         metavar=_span_or_auto(settings.MIN_FACE),
         help="side of the smallest face to look for, in pixels of the source; smaller takes longer "
@@ -201,14 +208,14 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max_face",
-        type=_whole,
+        type=whole,
         metavar=_span(settings.MAX_FACE),
         help="side of the largest face to look for, in pixels of the source",
     )
     group.add_argument(
         "-xs",
         "--extract_size",
-        type=_whole,
+        type=whole,
         default=default.extract_size,
         metavar=_span(settings.EXTRACT_SIZE),
         help="side of the square extracts in pixels (default %(default)s)",
@@ -238,7 +245,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-bs",
         "--batch_size",
-        type=_whole,
+        type=whole,
         default=default.batch_size,
         metavar=_span(settings.BATCH_SIZE),
         help="frames that go through together, at most (default %(default)s)",
@@ -262,7 +269,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--threads",
-        type=_whole,
+        type=whole,
         default=default.threads,
         metavar=_span(settings.THREADS),
         help="of the processor that the networks use; 0 is one for each core (default %(default)s)",
@@ -270,7 +277,7 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
 
     group.add_argument(
         "--jobs",
-        type=_whole,
+        type=whole,
         default=default.jobs,
         metavar=_span(settings.JOBS),
         help="processes that each look through a part of a video at a time; the result is the same "
@@ -346,7 +353,8 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _whole(text: str) -> int | str:
+def whole(text: str) -> int | str:
+    """A number, or the text that is none."""
     try:
         return int(text)
     except ValueError:

@@ -30,6 +30,7 @@ MAX_FACE = (8, 20000)
 TOLERANCE = (0.1, 1.0)
 JITTER = (1, 1000)
 BLUR_THRESHOLD = (0.0, 9999.0)
+BEST = (1, 5000)
 
 _SHARD = re.compile(r"([0-9]{1,7})/([0-9]{1,7})")
 _ADDRESS = re.compile(r"(?:ray://)?[^\s/]+:[0-9]{1,5}")
@@ -191,6 +192,20 @@ def shard_numbers(text: str) -> tuple[int, int]:
             f"shard is K/N, share K of N from 1/N to N/N (N up to {SHARDS[1]}), not {text!r}"
         )
     return number, count
+
+
+def best_count(name: str, value: Any) -> int:
+    """How many of the best extracts of each person are wanted.
+
+    Args:
+        name: of the option, for the message.
+        value: that is given.
+
+    Raises:
+        SettingError: it is out of range.
+    """
+    _check_whole(name, value, BEST)
+    return int(value)
 
 
 def _check_whole(name: str, value: Any, span: tuple[int, int], more: str = "") -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class Findings:
             self._faces = _FACES.format(schema=self._schema)
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> Findings:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facegrab.store.findings import Findings
 from facegrab.store.found import Appearance, FaceFound, SourceFound
+from facegrab.store.picked import copies
 from facegrab.view import words
 from facegrab.view.coverage import (
     HEADS,
@@ -28,6 +29,7 @@ from facegrab.view.told import Told
 
 MOST_STRANGERS = 24
 MOST_UNCERTAIN = 24
+MOST_BEST = 60
 
 
 def contents(
@@ -50,6 +52,7 @@ class _Maker:
         self, findings: Findings, folder: Path, target: Path, told: Told, *, embed: bool
     ) -> None:
         self._findings, self._told = findings, told
+        self._folder = folder
         self._sources = findings.sources()
         self._target = target
         here = Path(os.path.realpath(target.parent))
@@ -96,10 +99,13 @@ class _Maker:
         uncertain = sum(each.by_track or each.state == "ask" for each in self._extracts)
         compared = (each for each in self._extracts if score_of(each))
         least_certain = sorted(compared, key=_least_certain)
+        best = self._best()
         said = words.sentences(self._sources, timelines, settings, self._told, uncertain)
         return Overview(
             sentences=said,
             warnings=[*self._told.failed, *self._told.warnings],
+            best=[self._alone(each) for each in best[:MOST_BEST]],
+            more_best=max(len(best) - MOST_BEST, 0),
             timelines=[self._shown(each) for each in timelines if _has_person(each)],
             others=[
                 self._shown(each) for each in timelines if each.lanes and not _has_person(each)
@@ -114,6 +120,15 @@ class _Maker:
             poses=poses(HEADS(each)[:2] for each in findings.points5()),
             facts=facts(settings, self._told),
         )
+
+    def _best(self) -> list[FaceFound]:
+        """The extracts that were picked, as their copies; the best first."""
+        by_file = {each.file: each for each in self._extracts}
+        return [
+            replace(by_file[extract], file=copy, extracts=1)
+            for copy, extract in copies(self._folder).items()
+            if extract in by_file
+        ]
 
     def _thumb(self, face: FaceFound) -> Thumb:
         return self._pictures.thumb(face, words.who(face.person))

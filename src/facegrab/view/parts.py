@@ -140,6 +140,8 @@ class Overview:
     Attributes:
         sentences: the result in words.
         warnings: of the last run.
+        best: copies of the best extracts, where some were picked.
+        more_best: how many there are besides.
         timelines: of the sources in which the person is seen.
         others: of those in which only other people are.
         films: all sources.
@@ -155,6 +157,8 @@ class Overview:
 
     sentences: Sequence[str]
     warnings: Sequence[str]
+    best: Sequence[Thumb]
+    more_best: int
     timelines: Sequence[Shown]
     others: Sequence[Shown]
     films: Sequence[Film]
