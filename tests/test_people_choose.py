@@ -197,6 +197,17 @@ class TestSpots:
         yaw = np.array([40.0 if row == 4 else 0 for row in range(30)], np.float32)
         assert worth.spots(thumbs(4), yaw, self.flat, self.one)[4] == 0
 
+    def test_a_little_farther_turned_only_much_is_one(self) -> None:
+        yaw = np.array([25.0 if row in (4, 9) else 0 for row in range(30)], np.float32)
+        seen = thumbs()
+        seen[4] = portrait(drawn(turn=0.5)).thumb
+        half = drawn(turn=0.5)
+        half[:, :140] = 20
+        seen[9] = portrait(half).thumb
+        found = worth.spots(seen, yaw, self.flat, self.one)
+        assert found[4] == 0
+        assert found[9] > 0.1
+
     def test_too_few_tell_nothing(self) -> None:
         few = worth.spots(thumbs(2, count=6), self.flat[:6], self.flat[:6], self.one[:6])
         assert not few.any()
