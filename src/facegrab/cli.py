@@ -27,6 +27,7 @@ COMMANDS = {
     "models": "facegrab.models_command",
     "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
+    "review": "facegrab.review_command",
     "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",
 }

@@ -54,3 +54,7 @@ class OutputError(FaceGrabError, OSError):
 
 class StoreError(FaceGrabError, ValueError):
     """An index that is damaged, made by a newer version, or holds another run."""
+
+
+class StaleError(StoreError):
+    """What was looked at has changed meanwhile: it has to be looked at again."""
