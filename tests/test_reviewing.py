@@ -12,6 +12,7 @@ from studio import BLUE, COUNT, DOUBT, GREEN, LIME, RED, Studio
 
 from facegrab.applying import apply
 from facegrab.errors import MissingError, SettingError, StaleError, StoreError
+from facegrab.indexing import forget_others, forget_sources
 from facegrab.media.spans import SpansReader
 from facegrab.people.verdicts import ASK, DROP, KEEP
 from facegrab.reviewing import APART, IS, IS_NOT, ONE, SKIPPED, Reviewing
@@ -385,3 +386,16 @@ def test_a_video_is_read_only_where_something_is_to_be_cut(
     reviewing = Reviewing(asked.home / "out")
     reviewing.say(IS, "", [track_of(reviewing, ASK)])
     apply(asked.home / "out")
+
+
+def test_what_is_forgotten_is_forgotten_here_too(asked: Studio) -> None:
+    out = asked.home / "out"
+    reviewing = Reviewing(out)
+    reviewing.say(IS, "", [track_of(reviewing, ASK)])
+    reviewing.say(IS_NOT, "", [track_of(reviewing, DROP)])
+    forget_others(out, [reviewing.asked.people[0].gallery], 0.6)
+    assert set(query(out, "SELECT examples, embedding FROM review_part")) == {(0, b"")}
+    forget_sources(out, ["w.mp4"])
+    assert query(out, "SELECT said FROM review") == [("not",)]
+    forget_sources(out, ["v.mp4"])
+    assert query(out, "SELECT * FROM review_part") == []

@@ -14,6 +14,7 @@ import numpy as np
 from facegrab.again import Grouped, Grown
 from facegrab.applying import Kept, again_of, opened
 from facegrab.errors import SettingError, StaleError
+from facegrab.people.decide import Comparing
 from facegrab.people.evidence import Evidence
 from facegrab.people.judge import Asked, Judges
 from facegrab.people.reviewed import Decided, Tracks, doubtful, pieces_of, tracks_of
@@ -117,6 +118,10 @@ class Reviewing:
                     return track
         raise StaleError("This track has changed meanwhile: look again")
 
+    def verdicts(self, film: int) -> Verdicts:
+        """What is decided about the faces of a film now."""
+        return self._verdicts[film]
+
     def next(self) -> int | None:
         """The track of which an answer tells most; None: nothing is in doubt."""
         doubt = self._tracks.doubt
@@ -213,13 +218,16 @@ class Reviewing:
                 faces = _lean(index.faces(seen.row, known.sift(seen)))
                 self.films.append(Film(known, seen, faces, _files(database, known.row)))
             self._state = _state(database)
+            self._compare = Comparing()
             self._take(Reviews(database))
         self._groups: Grouped | None = None
         self._decide()
 
     def _take(self, reviews: Reviews) -> None:
         self._reviews: tuple[Review, ...] = reviews.all()
-        self._evidence = Evidence(self._reviews, self._kept.remembered.recogniser.key)
+        self._evidence = Evidence(
+            self._reviews, self._kept.remembered.recogniser.key, self._compare
+        )
 
     def _check(self, database: Database) -> None:
         if _state(database) != self._state:
@@ -243,6 +251,7 @@ class Reviewing:
 
     def _decide(self) -> None:
         decided = self._decided()
+        self._verdicts = [each.verdicts for each in decided]
         self._tracks, self._track_of, self._mean = tracks_of(decided)
         self._tracks = replace(self._tracks, doubt=doubtful(self._tracks, self._mean, self.asked))
 

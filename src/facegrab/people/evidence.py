@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from facegrab.people.decide import compared
 from facegrab.people.gallery import Gallery, distances
-from facegrab.people.judge import Asked, Judge, Person
+from facegrab.people.judge import Asked, Compare, Judge, Person
 from facegrab.people.probability import near
 from facegrab.people.said import Said
 from facegrab.store.reviews import IS, IS_NOT, Part, Review, in_effect
@@ -35,9 +36,16 @@ class Evidence:
     Args:
         reviews: all of it, in order.
         recogniser: key of what describes the faces; what another one said of faces is not compared.
+        compare: see Judge.
     """
 
-    def __init__(self, reviews: Sequence[Review] = (), recogniser: str = "") -> None:
+    def __init__(
+        self,
+        reviews: Sequence[Review] = (),
+        recogniser: str = "",
+        compare: Compare = compared,
+    ) -> None:
+        self._compare = compare
         self._reviews = tuple(reviews)
         self._contents = {part.content for each in self._reviews for part in each.parts}
         self._examples = [
@@ -59,7 +67,7 @@ class Evidence:
             content: what the source is known by.
         """
         asked = self.asked(asked, content)
-        return Judge(asked, self.said(asked, content))
+        return Judge(asked, self.said(asked, content), self._compare)
 
     def said(self, asked: Asked, content: str) -> Said | None:
         """What was said of a source's faces; None: nothing.

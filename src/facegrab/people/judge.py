@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.specs import Metric
-from facegrab.people.decide import PART, compared, decide, rescue_limit
+from facegrab.people.asked import Asked, Person
+from facegrab.people.by_tolerance import by_tolerance
+from facegrab.people.decide import PART, compared, rescue_limit
 from facegrab.people.gallery import Gallery, distances
 from facegrab.people.pieces import FITTING, Pieces, row_distances
 from facegrab.people.probability import ALIKE, Floats, Neighbours, alone, belief, near
@@ -32,6 +34,8 @@ __all__ = [
     "Judges", "Person", "Verdicts", "everybody",
 ]  # fmt: skip
 
+Compare: TypeAlias = Callable[[FloatArray, Gallery, float], tuple[FloatArray, IntArray]]
+"""Faces, references, tolerance: see decide.compared."""
 KEEP_FROM = 0.5
 """Probability from which on a track is kept: it is the person's more likely than not.
 
@@ -44,57 +48,6 @@ ASK_FROM = 0.1
 CLEARLY = 0.75
 """Share that the likeliest of several people has of their probabilities, at least: three times as
 likely as the others together."""
-TOO_CLOSE = 0.05
-"""Tolerances between the distances of two people's references that a face cannot be told by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who is looked for.
-
-    Attributes:
-        name: "" where only one person is.
-        gallery: references, at least one.
-        further: those and faces of other sources that somebody has said are this person's: who is
-            nearer by them is as near as that. None: there are no such faces.
-        never: float32 (K, D), faces of which somebody has said that they are not.
-    """
-
-    name: str
-    gallery: Gallery
-    further: Gallery | None = None
-    never: FloatArray | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who is asked for.
-
-    Attributes:
-        people: none: everybody.
-        others: people it is not.
-        tolerance: the largest distance of the same person.
-        metric: of the distances.
-        by_tolerance: it alone decides, as the user asked for; else probabilities do.
-        per_frame: each face is decided about by itself, whatever its track says.
-    """
-
-    people: tuple[Person, ...]
-    others: tuple[Gallery, ...]
-    tolerance: float
-    metric: Metric
-    by_tolerance: bool = False
-    per_frame: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the people."""
-        return tuple(each.name for each in self.people)
-
-    @property
-    def galleries(self) -> tuple[Gallery, ...]:
-        """Of the people, then of those it is not."""
-        return (*(each.gallery for each in self.people), *self.others)
 
 
 @dataclass(slots=True, eq=False)
@@ -137,9 +90,11 @@ class Judge:
     Args:
         asked: who is asked for.
         said: what somebody has said of the source's faces.
+        compare: in place of ``compared``, one that remembers.
     """
 
-    def __init__(self, asked: Asked, said: Said | None = None) -> None:
+    def __init__(self, asked: Asked, said: Said | None = None, compare: Compare = compared) -> None:
+        self._compare = compare
         self._asked = asked
         self._said = said
         self._labels: list[Labels] = []
@@ -154,7 +109,7 @@ class Judge:
         if not self._asked.people:
             self._settled.append(everybody(len(faces)))
         elif self._asked.by_tolerance:
-            self._settled.append(_by_tolerance(self._asked, faces))
+            self._settled.append(by_tolerance(self._asked, faces))
         else:
             self._take(faces, labels)
 
@@ -176,12 +131,12 @@ class Judge:
 
     def _take(self, faces: Faces, labels: Labels) -> None:
         asked, count = self._asked, len(self._asked.people)
-        all_compared = [compared(faces.embedding, g, asked.tolerance) for g in asked.galleries]
+        all_compared = [self._compare(faces.embedding, g, asked.tolerance) for g in asked.galleries]
         apart = np.stack([distance for distance, _ in all_compared], axis=1)
         within = np.stack([within for _, within in all_compared[:count]], axis=1)
         for number, person in enumerate(asked.people):
             if person.further is not None:
-                nearer, _ = compared(faces.embedding, person.further, asked.tolerance)
+                nearer, _ = self._compare(faces.embedding, person.further, asked.tolerance)
                 apart[:, number] = np.minimum(apart[:, number], nearer)
         limit = rescue_limit(asked.tolerance)
         doubtful = np.asarray((apart[:, :count] <= limit).any(axis=1), np.bool_)
@@ -327,38 +282,3 @@ def _of_faces(
     by_track = (said == KEEP) & (distance > asked.tolerance)
     probability = np.asarray(share[seen.piece], np.float32)
     return Verdicts(who, distance, seen.within[rows, who], by_track, probability, said, asked.names)
-
-
-def _by_tolerance(asked: Asked, faces: Faces) -> Verdicts:
-    """The nearest person within the tolerance."""
-    decisions = [
-        decide(
-            faces.embedding,
-            gallery,
-            asked.tolerance,
-            track=faces.track,
-            frame=faces.frame,
-            per_frame=asked.per_frame,
-        )
-        for gallery in asked.galleries
-    ]
-    people = len(asked.people)
-    apart = np.stack([each.track_distance for each in decisions], axis=1)
-    matched = np.stack([each.matched for each in decisions[:people]], axis=1)
-    if asked.others:
-        matched &= apart[:, :people] <= apart[:, people:].min(axis=1)[:, None]
-    rows, kept = np.arange(len(faces)), np.asarray(matched.any(axis=1), np.bool_)
-    ranked = np.where(matched | ~kept[:, None], apart[:, :people], np.inf)
-    person = ranked.argmin(axis=1)
-    verdict = np.where(kept, KEEP, DROP).astype("<U9")
-    limit = ranked[rows, person] + TOO_CLOSE * asked.tolerance
-    verdict[kept & ((ranked <= limit[:, None]).sum(axis=1) > 1)] = AMBIGUOUS
-    return Verdicts(
-        person,
-        np.stack([each.distance for each in decisions[:people]], 1)[rows, person],
-        np.stack([each.references_within for each in decisions[:people]], 1)[rows, person],
-        np.stack([each.by_track for each in decisions[:people]], 1)[rows, person] & kept,
-        np.full(len(faces), np.nan, np.float32),
-        verdict,
-        asked.names,
-    )

@@ -130,6 +130,10 @@ class Reviews:
         self._db.execute(f"DELETE FROM review_part{where}", values)
         self._db.execute("DELETE FROM review WHERE id NOT IN (SELECT review FROM review_part)")
 
+    def forget_examples(self) -> None:
+        """Forgets what the faces look like; where they are stays said. In a transaction."""
+        self._db.execute("UPDATE review_part SET examples = 0, embedding = x''")
+
     def rows(self) -> list[int]:
         """Of all that is said, in order."""
         return [int(row) for (row,) in self._db.fetch("SELECT id FROM review ORDER BY id")]

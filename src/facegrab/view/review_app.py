@@ -74,7 +74,7 @@ def app_of(desk: Desk) -> FastAPI:
     silent: dict[str, Any] = {
         "telemetry": dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
     }
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, **silent)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, **silent)
     pages = _Pages(desk)
     _add_files(app)
     _add_pages(app, pages, desk)

@@ -1,5 +1,7 @@
 "use strict";
 // Keys press the buttons that say so; a picture opens its whole frame. All else is htmx's.
+// The token is in a cookie by now.
+if (location.search.includes("token=")) history.replaceState(null, "", location.pathname);
 const light = document.getElementById("light");
 
 document.addEventListener("keydown", (event) => {
