@@ -127,10 +127,10 @@ class Harvest(Gather):
         """Images of an earlier look through the same source, which its index has lost since."""
         if not there:
             return []
-        new = {(*key(each.row), each.alignment): each.file for each in there}
+        new = {(*key(each.row), each.alignment) for each in there}
         frames = [frame for frame, _, _ in new]
         have = self._output.extracts_of(self._place.row, min(frames), max(frames))
-        return [file for each, file in have.items() if new.get(each, file) != file]
+        return [file for each, file in have.items() if each in new]
 
     def drop(self) -> None:
         """What came since the last commit is not to be kept."""

@@ -260,10 +260,7 @@ class Answers:
             ),
         )
         self._db.executemany(
-            "INSERT INTO extract VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (source, frame, number, alignment) DO UPDATE SET"
-            " (file, size_px, native_scale) = (excluded.file, excluded.size_px,"
-            " excluded.native_scale)",
+            "INSERT INTO extract VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 (rows.source, *rows.key(each.row), each.alignment, each.file, each.size_px,
                  each.native_scale)

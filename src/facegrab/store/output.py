@@ -229,7 +229,7 @@ class Output:
         Args:
             rows: faces, what became of them, and those of the images handed over that are kept;
                 all others are dropped.
-            gone: images that are no longer wanted.
+            gone: images that are no longer wanted, or come anew.
             more: is called within the same transaction.
 
         Raises:
@@ -250,7 +250,7 @@ class Output:
                 answers.put(rows)
                 more()
                 answers.arrived()
-                answers.leaving(gone)
+                answers.leaving(set(gone).difference(files))
             if gone:
                 _discard(database, album, answers)
         except BaseException:
