@@ -16,8 +16,8 @@ class Person:
     Attributes:
         name: "" where only one person is.
         gallery: references, at least one.
-        further: those and faces of other sources that somebody has said are this person's: who is
-            nearer by them is as near as that. None: there are no such faces.
+        further: faces of other sources that somebody has said are this person's: who is nearer to
+            them is as near as that. None: there are no such faces.
         never: float32 (K, D), faces of which somebody has said that they are not.
     """
 

@@ -107,7 +107,7 @@ class Evidence:
             for each in self._of(IS, person.name)
             if each.part.content != content
         ]
-        further = _with(person.gallery, elsewhere, asked.tolerance)
+        further = _unlike(person.gallery, elsewhere, asked.tolerance)
         return replace(person, further=further, never=self._never(person.name))
 
     def _new(self, name: str, asked: Asked) -> Person:
@@ -115,8 +115,8 @@ class Evidence:
         gallery = Gallery(
             first, (name,) * len(first), (), self._of(IS, name)[0].part.recogniser, asked.metric
         )
-        grown = _with(gallery, rest, asked.tolerance)
-        return Person(name, grown or gallery, never=self._never(name))
+        more = _unlike(gallery, rest, asked.tolerance)
+        return Person(name, gallery + more if more else gallery, never=self._never(name))
 
     def _never(self, name: str) -> FloatArray | None:
         found = [each.part.embedding for each in self._of(IS_NOT, name)]
@@ -126,18 +126,20 @@ class Evidence:
         return [each for each in self._examples if (each.said, each.person) == (said, person)]
 
 
-def _with(gallery: Gallery, faces: Sequence[FloatArray], tolerance: float) -> Gallery | None:
-    """The references and of some faces those that are unlike them, one by one; None: no face is."""
-    grown = gallery
-    for each in faces:
-        for row in range(len(each)):
-            one = each[row : row + 1]
-            apart = distances(one, grown.embedding, gallery.metric).min(axis=1)
-            if near(apart, tolerance, gallery.metric)[0] >= UNLIKE:
-                grown += replace(gallery, embedding=one, names=("said",), hashes=())
-            if len(grown) == len(gallery) + MOST:
-                return grown
-    return None if grown is gallery else grown
+def _unlike(gallery: Gallery, faces: Sequence[FloatArray], tolerance: float) -> Gallery | None:
+    """Of some faces those that are unlike the references and each other; None: no face is."""
+    found: list[FloatArray] = []
+    for one in (each[row : row + 1] for each in faces for row in range(len(each))):
+        known = np.concatenate([gallery.embedding, *found])
+        apart = distances(one, known, gallery.metric).min(axis=1)
+        if near(apart, tolerance, gallery.metric)[0] >= UNLIKE:
+            found.append(one)
+        if len(found) == MOST:
+            break
+    if not found:
+        return None
+    names = ("said",) * len(found)
+    return replace(gallery, embedding=np.concatenate(found), names=names, hashes=())
 
 
 def _still_said(reviews: Sequence[Review]) -> Iterator[_Example]:
