@@ -290,6 +290,8 @@ def test_a_run_in_the_folder_is_told_and_no_answer_is_lost_silently(
         answer = reviewer.send("/say", said="is", track=key, person="")
         assert answer.status == 503
         assert b"in use by another run" in answer.body
+        assert reviewer.key() == key  # looking goes on
+        assert reviewer.come_back(path=f"/frame/{key}/0").status == 200
     assert "Kept." in reviewer.says("is", key)
 
 

@@ -201,19 +201,24 @@ def _film(known: SourceRow, output: Output, remembered: Remembered) -> _Film | N
     if seen is None:
         return None
     naming = Naming(known.name, remembered.process.format, seen.duration_seconds, seen.frame_count)
-    source, why_not = source_of(known, output.index)
+    why_not: FaceGrabError | None = None
+    try:
+        source = source_of(known)
+    except (MediaError, MissingError, AccessError) as error:
+        source, why_not = _remembered_source(known, output.index), error
     return _Film(Place(source, known.row, naming, known.content), known, seen, why_not)
 
 
-def source_of(known: SourceRow, index: Index) -> tuple[Source, FaceGrabError | None]:
-    """Where a source lies, and why it cannot be read, if it cannot."""
-    try:
-        for source in find_sources(known.path):
-            if content_key(source) == known.content:
-                return source, None
-    except (MediaError, MissingError, AccessError) as error:
-        return _remembered_source(known, index), error
-    return _remembered_source(known, index), MissingError(
+def source_of(known: SourceRow) -> Source:
+    """A source where it lay, if it is what was seen there.
+
+    Raises:
+        MissingError, AccessError, MediaError: it is not, or cannot be read.
+    """
+    for source in find_sources(known.path):
+        if content_key(source) == known.content:
+            return source
+    raise MissingError(
         f"{known.path} is not what was seen there: put that back, or give the run's command again"
     )
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from facegrab.applying import apply, opened, source_of
-from facegrab.errors import FaceGrabError, MediaError, SettingError
+from facegrab.applying import apply, source_of
+from facegrab.errors import (
+    AccessError,
+    FaceGrabError,
+    MediaError,
+    MissingError,
+    SettingError,
+    StoreError,
+)
 from facegrab.media.spans import SpansReader
 from facegrab.people.group import NOBODY, group
 from facegrab.people.verdicts import AMBIGUOUS, ASK, DROP, KEEP
 from facegrab.reviewing import APART, ONE, Film, Reviewing
 from facegrab.store.album import leads_inside
+from facegrab.store.database import may_be_held
+from facegrab.store.output import INDEX_NAME
 from facegrab.store.reviews import SAID
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.view.links import clock
@@ -29,6 +38,8 @@ SURELY = 8
 """Tracks that are shown to compare with."""
 MOST_SHOWN = 400
 """Faces of one track on its page."""
+MOST_NAMED = 10_000
+"""Tracks, the longest, that one answer about a group is about."""
 MOST_GROUPS, MOST_OF_A_GROUP = 20, 3
 """People without a name on a page, and tracks by which each is shown."""
 FACE_PX, FRAME_PX = 192, 1600
@@ -95,7 +106,7 @@ class ReviewDesk:
     def next(self) -> Shown | None:
         """See Desk."""
         with self._reviewing.lock:
-            self._reviewing.refresh()
+            self._refresh()
             track = self._reviewing.next()
             return None if track is None else self._shown(track)
 
@@ -123,7 +134,7 @@ class ReviewDesk:
     def listed(self, state: str, page: int) -> tuple[tuple[Shown, ...], int]:
         """See Desk."""
         with self._reviewing.lock:
-            self._reviewing.refresh()
+            self._refresh()
             tracks = self._reviewing.tracks
             is_so = {
                 "doubt": (tracks.doubt > 0) | np.isin(tracks.verdict, (ASK, AMBIGUOUS)),
@@ -143,7 +154,7 @@ class ReviewDesk:
     def groups(self) -> tuple[Grouped, ...]:
         """See Desk."""
         with self._reviewing.lock:
-            self._reviewing.refresh()
+            self._refresh()
             tracks, films = self._reviewing.tracks, self._reviewing.films
             theirs = np.flatnonzero((tracks.verdict == DROP) & ~tracks.told)
             if not len(theirs):
@@ -162,11 +173,18 @@ class ReviewDesk:
             )
             return tuple(self._groups_of(of, person))
 
+    def _refresh(self) -> None:
+        """Notices what others did; while a run holds the folder, what is known is shown."""
+        if not may_be_held(self._reviewing.folder / INDEX_NAME):
+            with suppress(StoreError):
+                self._reviewing.refresh()
+
     def _groups_of(self, of: IntArray, person: IntArray) -> Iterator[Grouped]:
         for number in range(min(int(person.max(initial=NOBODY)) + 1, MOST_GROUPS)):
             members, counts = np.unique(of[person == number], return_counts=True)
             longest = members[np.argsort(-counts, kind="stable")][:MOST_OF_A_GROUP]
-            keys = tuple(self._reviewing.key(track) for track in members.tolist())
+            known = members[np.argsort(-counts, kind="stable")][:MOST_NAMED]
+            keys = tuple(self._reviewing.key(track) for track in known.tolist())
             shown = tuple(self._shown(track, 6) for track in longest.tolist())
             yield Grouped(int(counts.sum()), keys, shown)
 
@@ -312,10 +330,9 @@ class ReviewDesk:
 
     def _frames(self, film: Film, rows: Sequence[int]) -> Iterator[tuple[int, Image]]:
         """Frames of some faces, ascending rows; none where the source is gone."""
-        with ExitStack() as stack:
-            _, index, _ = opened(stack, self._reviewing.folder)
-            source, why_not = source_of(film.known, index)
-        if why_not:
+        try:
+            source = source_of(film.known)
+        except (MediaError, MissingError, AccessError):
             return
         faces = film.faces
         of_frame: dict[int, list[int]] = {}
