@@ -100,7 +100,8 @@ MAY_IMPORT = {
     "applying": GROUND
     | {"again", "answering", "media", "people", "question", "remembered", "store"},
     "reviewing": GROUND | {"again", "applying", "media", "people", "question", "store"},
-    "review_desk": GROUND | {"applying", "media", "people", "reviewing", "store", "view"},
+    "review_images": GROUND | {"applying", "media", "reviewing", "store"},
+    "review_desk": GROUND | {"applying", "people", "review_images", "reviewing", "store", "view"},
     "review_command": {"applying", "options", "review_desk", "telling", "view"},
     "report_command": {"errors", "options", "store", "telling", "view"},
     "show_command": {"errors", "options", "store"},

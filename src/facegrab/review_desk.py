@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from facegrab.applying import apply, source_of
+from facegrab.applying import apply
 from facegrab.errors import (
-    AccessError,
     FaceGrabError,
-    MediaError,
-    MissingError,
     SettingError,
     StoreError,
 )
-from facegrab.media.spans import SpansReader
 from facegrab.people.group import NOBODY, group
 from facegrab.people.verdicts import AMBIGUOUS, ASK, DROP, KEEP
+from facegrab.review_images import FaceImages, spread
 from facegrab.reviewing import APART, ONE, Film, Reviewing
-from facegrab.store.album import leads_inside
 from facegrab.store.database import may_be_held
 from facegrab.store.output import INDEX_NAME
 from facegrab.store.reviews import SAID
-from facegrab.types import FloatArray, Image, IntArray
+from facegrab.types import IntArray
 from facegrab.view.links import clock
 from facegrab.view.review import PER_PAGE, Applying, Counts, Grouped, Picture, Shown
 
@@ -42,16 +36,7 @@ MOST_NAMED = 10_000
 """Tracks, the longest, that one answer about a group is about."""
 MOST_GROUPS, MOST_OF_A_GROUP = 20, 3
 """People without a name on a page, and tracks by which each is shown."""
-FACE_PX, FRAME_PX = 192, 1600
-"""Longer sides of the images that are made for the pages."""
-MARGIN = 0.25
-"""Of a face's side that is shown around it."""
-MOST_KEPT = 512
-"""Images that are remembered: some 10 kB each."""
-MOST_FILE_BYTES = 32 * 2**20
 _STATES = {KEEP: "kept", ASK: "in doubt", AMBIGUOUS: "one of several", DROP: "somebody else"}
-_KINDS = {".jpg": "image/jpeg", ".png": "image/png"}
-_MARK = (0, 176, 112)
 
 
 class ReviewDesk:
@@ -70,8 +55,7 @@ class ReviewDesk:
         self._reviewing = Reviewing(folder)
         self._renew = renew
         self._device = device
-        self._images: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
-        self._decoding = threading.Lock()
+        self._images = FaceImages(folder, device)
         self._thread: threading.Thread | None = None
         self._lines: tuple[str, ...] = ()
         self.ended = threading.Event()
@@ -215,24 +199,13 @@ class ReviewDesk:
         """See Desk."""
         with self._reviewing.lock:
             film, row, rows = self._row(key, number)
-        faces = film.faces
-        file = film.files.get((int(faces.frame[row]), int(faces.number[row])))
-        found = self._extract(file) if file else None
-        if found:
-            return found
-        place = film.known.content, int(faces.frame[row]), int(faces.number[row])
-        if place not in self._images:
-            self._cut(film, _spread(rows, IN_A_STRIP), row)
-        image = self._images.get(place)
-        return None if image is None else (image, "image/jpeg")
+        return self._images.face(film, row, spread(rows, IN_A_STRIP))
 
     def frame(self, key: str, number: int) -> bytes | None:
         """See Desk."""
         with self._reviewing.lock:
             film, row, _ = self._row(key, number)
-        for _, image in self._frames(film, [row]):
-            return _jpeg(_marked(image, film.faces.box[row]), FRAME_PX)
-        return None
+        return self._images.frame(film, row)
 
     def apply(self) -> None:
         """See Desk."""
@@ -285,7 +258,7 @@ class ReviewDesk:
         rows, share = tracks.rows_of(track), float(tracks.share[track])
         seconds = film.faces.pts_seconds[rows]
         number = np.arange(len(rows))
-        chosen = number[:most] if most == MOST_SHOWN else _spread(number, most)
+        chosen = number[:most] if most == MOST_SHOWN else spread(number, most)
         state = _STATES[str(tracks.verdict[track])]
         answered = bool(tracks.told[track] or tracks.refused[track])
         return Shown(
@@ -301,55 +274,6 @@ class ReviewDesk:
             tuple(self._picture(track, each) for each in chosen.tolist()),
         )
 
-    def _extract(self, file: str) -> tuple[bytes, str] | None:
-        """A file of the folder; its name comes from the index, which may come from anywhere."""
-        folder = self._reviewing.folder
-        kind = _KINDS.get(Path(file).suffix)
-        if kind is None or not leads_inside(file):
-            return None
-        try:
-            path = (folder / file).resolve(strict=True)
-            if not path.is_relative_to(folder.resolve()) or not path.is_file():
-                return None
-            with path.open("rb") as opened_file:
-                content = opened_file.read(MOST_FILE_BYTES)
-        except OSError:
-            return None
-        return content, kind
-
-    def _cut(self, film: Film, rows: IntArray, row: int) -> None:
-        """Makes images of some faces of a track that have no extract, and of one of them surely."""
-        content, faces = film.known.content, film.faces
-        wanted = sorted({row, *(rows.tolist() if row in rows else ())})
-        with self._decoding:
-            for each, image in self._frames(film, wanted):
-                place = content, int(faces.frame[each]), int(faces.number[each])
-                self._images[place] = _jpeg(_cut_out(image, faces.box[each]), FACE_PX)
-            while len(self._images) > MOST_KEPT:
-                self._images.popitem(last=False)
-
-    def _frames(self, film: Film, rows: Sequence[int]) -> Iterator[tuple[int, Image]]:
-        """Frames of some faces, ascending rows; none where the source is gone."""
-        try:
-            source = source_of(film.known)
-        except (MediaError, MissingError, AccessError):
-            return
-        faces = film.faces
-        of_frame: dict[int, list[int]] = {}
-        for row in rows:
-            of_frame.setdefault(int(faces.frame[row]), []).append(row)
-        wanted = [(frame, float(faces.pts_seconds[own[0]])) for frame, own in of_frame.items()]
-        seen = film.seen
-        try:
-            with SpansReader(
-                source, wanted, seen.origin, seen.request.every, self._device
-            ) as reader:
-                for frame in reader:
-                    for row in of_frame[frame.index]:
-                        yield row, frame.image
-        except MediaError:
-            return
-
 
 def applied_lines(
     made: int, gone: int, there: int, failed: Sequence[tuple[str, str]]
@@ -358,36 +282,3 @@ def applied_lines(
     lines = [f"Applied: {made} extracts came, {gone} went, {there} are there."]
     lines += [f"Not all of {path}: {why}" for path, why in failed]
     return tuple(lines)
-
-
-def _spread(values: IntArray, most: int) -> IntArray:
-    """Some of the values, from the first to the last."""
-    if len(values) <= most:
-        return values
-    places = np.linspace(0, len(values) - 1, most).round().astype(np.int64)
-    return np.asarray(values[places], np.int64)
-
-
-def _cut_out(image: Image, box: FloatArray) -> Image:
-    x0, y0, x1, y1 = box.tolist()
-    margin = MARGIN * max(x1 - x0, y1 - y0)
-    left, top = (max(int(each - margin), 0) for each in (x0, y0))
-    part = image[top : int(y1 + margin) + 1, left : int(x1 + margin) + 1]
-    return part if part.size else image
-
-
-def _marked(image: Image, box: FloatArray) -> Image:
-    marked = image.copy()
-    x0, y0, x1, y1 = (round(each) for each in box.tolist())
-    cv2.rectangle(marked, (x0, y0), (x1, y1), _MARK, max(2, image.shape[1] // 400))
-    return marked
-
-
-def _jpeg(image: Image, longest_px: int) -> bytes:
-    share = longest_px / max(image.shape[:2])
-    if share < 1:
-        image = np.asarray(
-            cv2.resize(image, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    _, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    return content.tobytes()
