@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import query, table
-from studio import BLUE, COUNT, DOUBT, GREEN, LIME, RED, Studio
+from studio import BLUE, COUNT, DOUBT, EITHER, GREEN, LIME, RED, Studio
 
 from facegrab.applying import apply
 from facegrab.errors import MissingError, SettingError, StaleError, StoreError
@@ -261,6 +261,18 @@ class TestApply:
         studio.asks(studio.home / f"{RED}.png", film, "out", **recognition)
         apply(studio.home / "applied")
         assert studio.files("applied") == studio.files("out")
+
+    def test_a_track_that_may_be_either_s_goes_to_whose_it_is(self, studio: Studio) -> None:
+        who = {"Al": studio.of(RED), "Bo": studio.of(LIME)}
+        studio.asks(who, studio.film("v", EITHER), "out")
+        assert studio.images("out") == {"ambiguous": COUNT}
+        reviewing = Reviewing(studio.home / "out")
+        assert reviewing.next() == 0
+        reviewing.say(IS, "Bo", [0])
+        apply(studio.home / "out")
+        assert studio.images("out") == {"Bo": COUNT}
+        with pytest.raises(SettingError, match="whose they are not"):
+            reviewing.say(IS_NOT, "", [0])
 
     def test_people_who_were_sorted_get_names(self, studio: Studio) -> None:
         film = studio.film("v", RED, BLUE)
