@@ -34,6 +34,7 @@ from bench.people import people
 from bench.pose import poses
 from bench.precision import precision
 from bench.refs import refs
+from bench.review import review
 from bench.shots import shots
 from bench.startup import startup
 from bench.table import Row, UnmeasurableError, failed, rendered, write_json
@@ -58,6 +59,7 @@ MEASURES: dict[str, Measure] = {
     "hamilton": hamilton,
     "crowd": crowd_found,
     "refs": refs,
+    "review": review,
     "shots": shots,
     "tracks": tracks,
     "people": people,

@@ -35,9 +35,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DESIGN = ROOT / "docs" / "design.md"
 
-NOT_RUN = ("make ", "pip ", "facegrab models get")
-"""Blocks that begin so install or download things or run this very suite; test_demo runs the demo
-itself."""
+NOT_RUN = ("make ", "pip ", "facegrab models get", "facegrab review")
+"""Blocks that begin so install or download things, wait for somebody to answer, or run this very
+suite; test_demo runs the demo itself."""
 
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash to run examples in")
 

@@ -167,7 +167,7 @@ class TestBroughtUpToDate:
     def test_sqlite_finds_nothing_wrong(self, old: Path) -> None:
         with Database(old):
             pass
-        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(5,)]
+        assert ask(old, "PRAGMA user_version") == [(SCHEMA_VERSION,)] == [(6,)]
         assert ask(old, "PRAGMA foreign_key_check") == []
         assert ask(old, "PRAGMA integrity_check") == [("ok",)]
 

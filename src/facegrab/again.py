@@ -10,10 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from facegrab.models.specs import Metric
+from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery
 from facegrab.people.group import NOBODY, group, representatives
 from facegrab.people.grow import Growth
-from facegrab.people.judge import KEEP, Asked, Judge, Judges, Verdicts, everybody
+from facegrab.people.judge import Asked, Judges
+from facegrab.people.said import Labels, Said
+from facegrab.people.verdicts import KEEP, Verdicts, everybody, overruled
 from facegrab.question import Place
 from facegrab.types import Faces, FloatArray, IntArray
 
@@ -41,11 +44,13 @@ class Grown:
 
     Args:
         asked: who is asked for.
+        evidence: what somebody has said of the folder's faces.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, evidence: Evidence) -> None:
         self._growth = Growth(asked)
         self._asked: Asked | None = None
+        self._evidence = evidence
 
     def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
         """See Again."""
@@ -54,7 +59,7 @@ class Grown:
     def judge(self, place: Place) -> Judges:
         """See Again."""
         self._asked = self._asked or self._growth.grown()
-        return Judge(self._asked)
+        return self._evidence.judge(self._asked, place.content)
 
     def save(self, folder: Path) -> None:
         """See Again."""
@@ -91,9 +96,14 @@ class Grouped:
         recogniser: key of what described the faces.
         metric: how two are compared.
         tolerance: the largest distance of the same person.
+        evidence: what somebody has said of the folder's faces.
     """
 
-    def __init__(self, recogniser: str, metric: Metric, tolerance: float) -> None:
+    def __init__(
+        self, recogniser: str, metric: Metric, tolerance: float, evidence: Evidence
+    ) -> None:
+        self.evidence = evidence
+        self._asked = Asked((), (), tolerance, metric)
         self._recogniser = recogniser
         self._metric: Metric = metric
         self._tolerance = tolerance
@@ -126,7 +136,8 @@ class Grouped:
     def judge(self, place: Place) -> Judges:
         """See Again."""
         people = self._people()
-        return _Labelled(people[self._every().source == place.row], self._names())
+        said = self.evidence.said(self._asked, place.content)
+        return _Labelled(people[self._every().source == place.row], self._names(), said)
 
     def save(self, folder: Path) -> None:
         """Writes references of each group into its folder, by which it can be asked for."""
@@ -158,19 +169,24 @@ class Grouped:
 class _Labelled:
     """Verdicts that were settled beforehand, face by face."""
 
-    def __init__(self, person: IntArray, names: tuple[str, ...]) -> None:
+    def __init__(self, person: IntArray, names: tuple[str, ...], said: Said | None) -> None:
         self._person = person
+        self._said = said
+        self._labels: list[Labels] = []
         self._names = names
         self._seen: list[int] = []
 
     def see(self, faces: Faces) -> None:
         """Takes faces in order."""
         self._seen.append(len(faces))
+        none = Labels.none(len(faces))
+        self._labels.append(none if self._said is None else self._said.of(faces))
 
     def verdicts(self) -> list[Verdicts]:
         """As they were settled."""
         ends = np.cumsum(self._seen)
-        return [self._of(part) for part in np.split(self._person, ends)[: len(ends)]]
+        found = [self._of(part) for part in np.split(self._person, ends)[: len(ends)]]
+        return [overruled(*each) for each in zip(found, self._labels, strict=True)]
 
     def _of(self, person: IntArray) -> Verdicts:
         nobody = everybody(len(person))

@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from facegrab.errors import FaceGrabError, MediaError, MissingError
 from facegrab.extract import Planned, make
 from facegrab.media.spans import SpansReader
 from facegrab.people.judge import Judges, Verdicts
@@ -44,6 +45,7 @@ class Answering:
         seen: Seen,
         judge: Judges,
         step: Callable[[int, int, int], None],
+        gone: FaceGrabError | None = None,
     ) -> None:
         """Brings a source's part of the folder up to what the index says.
 
@@ -57,24 +59,31 @@ class Answering:
             seen: the look that saw them.
             judge: says who they are.
             step: is told frames gone past, and faces and faces written so far.
+            gone: why the source cannot be read, where that is known.
 
         Raises:
             MediaError, MissingError, AccessError: extracts are to be made, and the source cannot
-                be read or is not the one that was seen.
+                be read or is not the one that was seen. All that can be done without it is done.
             OutputError, AccessError: something cannot be written.
         """
         for faces in blocks():
             judge.see(faces)
-        found = written = 0
+        found = written = unmade = 0
         for faces, verdicts in zip(blocks(), judge.verdicts(), strict=True):
             rows, missing = self._settle(place, faces, verdicts)
             found += len(faces)
             written += rows.dropped.count(None) - _face_count(missing)
-            for part in self._batches(place, faces, seen, missing):
-                self._write(place, rows, part)
-                written += sum(_face_count(planned) for _, planned in part)
-                step(part[-1][0].index + 1, found, written)
-                del part
+            unmade += len(missing) if gone else 0
+            try:
+                for part in self._batches(place, faces, seen, [] if gone else missing):
+                    self._write(place, rows, part)
+                    written += sum(_face_count(planned) for _, planned in part)
+                    step(part[-1][0].index + 1, found, written)
+                    del part
+            except (MediaError, MissingError) as error:
+                gone, unmade = error, 1
+        if gone and unmade:
+            raise gone
 
     def _settle(self, place: Place, faces: Faces, verdicts: Verdicts) -> tuple[Rows, list[Planned]]:
         """Says who some faces are; the extracts that are still to be made."""

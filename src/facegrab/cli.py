@@ -28,6 +28,7 @@ COMMANDS = {
     "pick": "facegrab.pick_command",
     "refs": "facegrab.refs_command",
     "report": "facegrab.report_command",
+    "review": "facegrab.review_command",
     "scan": "facegrab.scan_command",
     "show": "facegrab.show_command",
 }

@@ -10,6 +10,7 @@
     ├── DeviceError    (RuntimeError)       a device or runtime that is not there
     ├── OutputError    (OSError)            an output that cannot be written
     └── StoreError     (ValueError)         an index that is damaged, newer, or another run's
+        └── StaleError                      ... or that has changed since it was looked at
 
 A message names the thing (path, setting, value) and the way out, in one line: the command line
 prints it as it is.
@@ -54,3 +55,7 @@ class OutputError(FaceGrabError, OSError):
 
 class StoreError(FaceGrabError, ValueError):
     """An index that is damaged, made by a newer version, or holds another run."""
+
+
+class StaleError(StoreError):
+    """What was looked at has changed meanwhile: it has to be looked at again."""

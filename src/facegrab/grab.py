@@ -16,11 +16,13 @@ from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreErro
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.onlook import Onlooker
+from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
 from facegrab.people.judge import Asked, Person
 from facegrab.people.references import load
 from facegrab.people.who import collect_others, collect_people
 from facegrab.question import Question
+from facegrab.remembered import to_json
 from facegrab.request import request_of, result_settings
 from facegrab.run import Run
 from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
@@ -163,11 +165,11 @@ class FaceGrab:
         names = ", ".join(each.name for each in self._people)
         raise SettingError(f"which person: {names}?")
 
-    def _again(self) -> Again | None:
+    def _again(self, evidence: Evidence) -> Again | None:
         spec = self._choice.recogniser
         if self._recognition.group:
-            return Grouped(spec.key, spec.metric, self._choice.tolerance)
-        return Grown(self._asked) if self._recognition.grow else None
+            return Grouped(spec.key, spec.metric, self._choice.tolerance, evidence)
+        return Grown(self._asked, evidence) if self._recognition.grow else None
 
     @property
     def _asked(self) -> Asked:
@@ -221,7 +223,8 @@ class FaceGrab:
                 "out, or use facegrab index forget when all is asked"
             )
         kept = onlooker.keep if onlooker else None
-        with Output(Path(output), settings, library, kept) as folder:
+        question = to_json(self._asked, self._choice, self._recognition, self._process)
+        with Output(Path(output), settings, library, kept, question) as folder:
             if onlooker:
                 onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)
@@ -236,16 +239,17 @@ class FaceGrab:
                 sources = own(sources, Shard.of(self._process.shard))
             if self._recognition.group:
                 _check_all_there(sources, folder)
+            evidence = Evidence(folder.reviews(), self._choice.recogniser.key)
             run = Run(
                 self._look,
-                Question(self._asked, self._choice, self._process),
+                Question(self._asked, self._choice, self._process, evidence),
                 self._choice,
                 self._process,
                 folder,
                 watcher or Nobody(),
                 early,
                 Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
-                self._again(),
+                self._again(evidence),
                 onlooker,
             )
             return run.over(sources)

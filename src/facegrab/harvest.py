@@ -14,6 +14,7 @@ from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned
+from facegrab.store.answers import Extract, Key
 from facegrab.store.index import Request, Seen, SegmentRow
 from facegrab.store.naming import Naming
 from facegrab.store.origin import Origin
@@ -92,7 +93,7 @@ class Harvest(Gather):
         source, seen = self._source, self._scan
         entered = self._output.enter(self._content, source.path, source.name, self._asked, seen.row)
         naming = Naming(entered.name, self._suffix, seen.duration_seconds, seen.frame_count)
-        self._entered = Place(source, entered.row, naming)
+        self._entered = Place(source, entered.row, naming, self._content)
 
     def batch(self, scanned: Scanned, faces: Faces) -> None:
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
@@ -109,15 +110,27 @@ class Harvest(Gather):
     def commit(self, segment: SegmentRow, faces: Faces) -> None:
         """Decides about a segment's tracks, keeps the extracts wanted, and drops the others."""
         start = time.perf_counter()
-        rows, _ = self._question.answer(self._place, faces, self._question.judged(faces))
+        verdicts = self._question.judged(self._place, faces)
+        rows, _ = self._question.answer(self._place, faces, verdicts)
         there = [each for each in rows.extracts if self._output.has(each.given or each.file)]
         self._output.commit(
-            replace(rows, extracts=there), more=partial(self._enter, segment, faces)
+            replace(rows, extracts=there),
+            gone=self._replaced(rows.key, there),
+            more=partial(self._enter, segment, faces),
         )
         self.frames_looked_at += segment.frames_looked_at
         self._written += len({each.row for each in there})
         self._hoped = 0
         self.seconds += time.perf_counter() - start
+
+    def _replaced(self, key: Callable[[int], Key], there: Sequence[Extract]) -> list[str]:
+        """Images of an earlier look through the same source, which its index has lost since."""
+        if not there:
+            return []
+        new = {(*key(each.row), each.alignment) for each in there}
+        frames = [frame for frame, _, _ in new]
+        have = self._output.extracts_of(self._place.row, min(frames), max(frames))
+        return [file for each, file in have.items() if each in new]
 
     def drop(self) -> None:
         """What came since the last commit is not to be kept."""

@@ -22,6 +22,7 @@ from facegrab.store.database import Database
 from facegrab.store.files import as_text
 from facegrab.store.index import Index, Seen
 from facegrab.store.output import CSV_NAME, INDEX_NAME
+from facegrab.store.reviews import Reviews
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +178,9 @@ def forget_sources(path: Path, names: Sequence[str]) -> list[str]:
         files = _files(database, list(chosen))
         with database.transaction():
             for row in chosen:
+                content = index.content(row)
+                if content is not None:
+                    Reviews(database).forget(content)
                 _forget_answers(database, row)
                 index.remove(row)
         _remove_images(file.parent, files)
@@ -217,6 +221,8 @@ def forget_others(path: Path, galleries: Sequence[Gallery], tolerance: float) ->
             with database.transaction():
                 index.remove_faces(seen.row, others)
             removed += len(others)
+        with database.transaction():
+            Reviews(database).forget_examples()
         _rewrite_table(database, file)
         database.shrink()
     return removed

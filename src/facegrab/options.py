@@ -30,7 +30,8 @@ def run_parser() -> Parser:
         "and pictures.",
         epilog="Long options take - as well as _: --skip-frames is --skip_frames. Other commands: "
         "facegrab scan, facegrab index, facegrab models, facegrab refs, facegrab eval, facegrab "
-        "show, facegrab report, facegrab pick, facegrab doctor; each has a --help.",
+        "show, facegrab report, facegrab review, facegrab pick, facegrab doctor; each has its own "
+        "--help.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"facegrab {__version__}")

@@ -6,22 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.choice import Choice
 from facegrab.extract import Extractor, Planned, placed
 from facegrab.media.source import Source
 from facegrab.people.decide import people_distances, rescue_limit
+from facegrab.people.evidence import Evidence
 from facegrab.people.judge import AMBIGUOUS, ASK, DROP, Asked, Judge, Verdicts
-from facegrab.settings import ProcessSettings
 from facegrab.store.answers import Rows
 from facegrab.store.files import as_text
 from facegrab.store.naming import Naming
 from facegrab.store.origin import Origin
 from facegrab.summary import BLURRED, OTHER_PERSON
 from facegrab.types import Faces
+from facegrab.vision.alignments import Alignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,13 @@ class Place:
         source: the files.
         row: of it in the index.
         naming: of its extracts.
+        content: what it is known by; "" where nothing was said of its faces.
     """
 
     source: Source
     row: int
     naming: Naming
+    content: str = ""
 
     def picture(self, frame: int) -> Path | None:
         """The image file that a frame is, or None for a video."""
@@ -51,6 +54,42 @@ class Place:
         return self.naming.of_video(float(faces.pts_seconds[row]), frame, number)
 
 
+class Keyed(Protocol):
+    """Models by their key."""
+
+    @property
+    def key(self) -> str:
+        """Names the model and its weights."""
+
+
+class Chosen(Protocol):
+    """What a question needs of a choice of models and alignments."""
+
+    @property
+    def detector(self) -> Keyed:
+        """That found the faces."""
+
+    @property
+    def recogniser(self) -> Keyed:
+        """That described them."""
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """Of the extracts."""
+
+
+class Written(Protocol):
+    """What a question needs of the settings."""
+
+    @property
+    def blur_threshold(self) -> float:
+        """Below it nothing is written."""
+
+    @property
+    def upsample(self) -> bool:
+        """Also where the face is enlarged."""
+
+
 UNCERTAIN = "uncertain"
 """Folder of extracts that somebody should look at, in that of the person."""
 
@@ -62,21 +101,34 @@ class Question:
         asked: who is asked for.
         choice: models, tolerance and alignments.
         settings: what is written.
+        evidence: what somebody has said of the folder's faces.
     """
 
-    def __init__(self, asked: Asked, choice: Choice, settings: ProcessSettings) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        choice: Chosen,
+        settings: Written,
+        evidence: Evidence | None = None,
+    ) -> None:
         self._asked = asked
+        self._evidence = evidence or Evidence()
         self._choice = choice
         self._blur_threshold = settings.blur_threshold
         self._extractor = Extractor(choice.alignments, upsample=settings.upsample)
 
-    def judge(self) -> Judge:
-        """Says who the faces of a source are, when it has seen them all."""
-        return Judge(self._asked)
+    @property
+    def in_effect(self) -> str:
+        """Names what was said of the folder's faces."""
+        return self._evidence.in_effect
 
-    def judged(self, faces: Faces) -> Verdicts:
+    def judge(self, place: Place) -> Judge:
+        """Says who the faces of a source are, when it has seen them all."""
+        return self._evidence.judge(self._asked, place.content)
+
+    def judged(self, place: Place, faces: Faces) -> Verdicts:
         """Who some faces are, for all that they show by themselves."""
-        judge = self.judge()
+        judge = self.judge(place)
         judge.see(faces)
         (verdicts,) = judge.verdicts()
         return verdicts

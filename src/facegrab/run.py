@@ -125,7 +125,7 @@ class Run(Walk):
         )
         sift = seen.request.narrows(self._asked)
         blocks = partial(self._output.index.blocks, seen.row, sift)
-        answered = _Answered(Place(source, entered.row, naming), seen, blocks)
+        answered = _Answered(Place(source, entered.row, naming, visit.content), seen, blocks)
         try:
             if known:
                 self._output.moved(seen, source.path, source.images)
@@ -134,7 +134,7 @@ class Run(Walk):
             if self._again:
                 self._take(answered, self._again)
             elif not entered.complete:
-                self._settle(answered, self._question.judge())
+                self._settle(answered, self._question.judge(answered.place))
             if known:
                 tally = self._output.tally(entered.row)
                 written = sum(tally.written.values())
@@ -155,7 +155,7 @@ class Run(Walk):
 
     def _take(self, answered: _Answered, again: Again) -> None:
         """Says who the faces are for the time being: what all sources show will decide."""
-        judge = self._question.judge()
+        judge = self._question.judge(answered.place)
         for faces in answered.blocks():
             judge.see(faces)
         for faces, verdicts in zip(answered.blocks(), judge.verdicts(), strict=True):

@@ -118,6 +118,38 @@ def compared(
     return _nearest(each), (each <= tolerance).sum(axis=1, dtype=np.int64)
 
 
+class Comparing:
+    """``compared``, remembering how far each face is from each reference: to ask again and again.
+
+    Distances are the same whatever a face is compared with besides, so the answers are, too.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, bytes], FloatArray] = {}
+        self._kept: list[FloatArray] = []
+
+    def __call__(
+        self, embedding: FloatArray, gallery: Gallery, tolerance: float
+    ) -> tuple[FloatArray, IntArray]:
+        """See compared.
+
+        Args:
+            embedding: the very same array for the same faces; it is kept, and not to be changed.
+            gallery: see compared.
+            tolerance: see compared.
+        """
+        if not any(embedding is each for each in self._kept):
+            self._kept.append(embedding)
+        keys = [(id(embedding), row.tobytes()) for row in gallery.embedding]
+        new = [row for row, key in enumerate(keys) if key not in self._known]
+        if new:
+            found = distances(embedding, gallery.embedding[new], gallery.metric)
+            for row, column in zip(new, np.ascontiguousarray(found.T), strict=True):
+                self._known[keys[row]] = column
+        each = np.stack([self._known[key] for key in keys], axis=1)
+        return _nearest(each), (each <= tolerance).sum(axis=1, dtype=np.int64)
+
+
 def _nearest(each: FloatArray) -> FloatArray:
     """The mean over the NEAREST references: float32 (N,) of (N, R).
 

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.specs import Metric
-from facegrab.people.decide import PART, compared, decide, rescue_limit
-from facegrab.people.gallery import Gallery
+from facegrab.people.asked import Asked, Person
+from facegrab.people.by_tolerance import by_tolerance
+from facegrab.people.decide import PART, compared, rescue_limit
+from facegrab.people.gallery import Gallery, distances
 from facegrab.people.pieces import FITTING, Pieces, row_distances
-from facegrab.people.probability import Floats, Neighbours, alone, belief, near
+from facegrab.people.probability import ALIKE, Floats, Neighbours, alone, belief, near
+from facegrab.people.said import UNSAID, Labels, Said
 from facegrab.people.together import Together
+from facegrab.people.verdicts import (
+    AMBIGUOUS,
+    ASK,
+    DROP,
+    KEEP,
+    NOBODY,
+    Verdicts,
+    everybody,
+    overruled,
+)
 from facegrab.types import Faces, FloatArray, IntArray
 
-KEEP, ASK, AMBIGUOUS, DROP = "keep", "ask", "ambiguous", "drop"
-"""What becomes of a face: it is a person's; somebody should look; it is one of several people, and
-nobody can say which; it is none of theirs."""
+__all__ = [
+    "AMBIGUOUS", "ASK", "ASK_FROM", "DROP", "KEEP", "KEEP_FROM", "NOBODY", "Asked", "Judge",
+    "Judges", "Person", "Verdicts", "everybody",
+]  # fmt: skip
+
+Compare: TypeAlias = Callable[[FloatArray, Gallery, float], tuple[FloatArray, IntArray]]
+"""Faces, references, tolerance: see decide.compared."""
 KEEP_FROM = 0.5
 """Probability from which on a track is kept: it is the person's more likely than not.
 
@@ -31,82 +48,6 @@ ASK_FROM = 0.1
 CLEARLY = 0.75
 """Share that the likeliest of several people has of their probabilities, at least: three times as
 likely as the others together."""
-TOO_CLOSE = 0.05
-"""Tolerances between the distances of two people's references that a face cannot be told by."""
-NOBODY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who is looked for.
-
-    Attributes:
-        name: "" where only one person is.
-        gallery: references, at least one.
-    """
-
-    name: str
-    gallery: Gallery
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who is asked for.
-
-    Attributes:
-        people: none: everybody.
-        others: people it is not.
-        tolerance: the largest distance of the same person.
-        metric: of the distances.
-        by_tolerance: it alone decides, as the user asked for; else probabilities do.
-        per_frame: each face is decided about by itself, whatever its track says.
-    """
-
-    people: tuple[Person, ...]
-    others: tuple[Gallery, ...]
-    tolerance: float
-    metric: Metric
-    by_tolerance: bool = False
-    per_frame: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the people."""
-        return tuple(each.name for each in self.people)
-
-    @property
-    def galleries(self) -> tuple[Gallery, ...]:
-        """Of the people, then of those it is not."""
-        return (*(each.gallery for each in self.people), *self.others)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Verdicts:
-    """Who some faces are, one row a face.
-
-    Attributes:
-        person: int64 (N,), whose face it is, or whose it is most probably; NOBODY where nobody is
-            asked for.
-        distance: float32 (N,), from that person's references; NaN where there are none.
-        references_within: int64 (N,), of that person's, within the tolerance.
-        by_track: bool (N,), kept although the face alone misses the tolerance.
-        probability: float32 (N,), that it is that person; NaN where the tolerance decides.
-        verdict: (N,), KEEP, ASK, AMBIGUOUS or DROP.
-        names: of the people, which person counts.
-    """
-
-    person: IntArray
-    distance: FloatArray
-    references_within: IntArray
-    by_track: NDArray[np.bool_]
-    probability: FloatArray
-    verdict: NDArray[np.str_]
-    names: tuple[str, ...] = ()
-
-    def name(self, row: int) -> str:
-        """Of a face's person; "" for NOBODY."""
-        number = int(self.person[row])
-        return "" if number == NOBODY else self.names[number]
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +59,7 @@ class _Seen:
     distance: FloatArray
     within: IntArray
     may: NDArray[np.bool_]
+    fits: NDArray[np.bool_]
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +68,9 @@ class _Pieces:
     mean: list[FloatArray] = field(default_factory=list)
     length: list[IntArray] = field(default_factory=list)
     believed: list[FloatArray] = field(default_factory=list)
+    told: list[IntArray] = field(default_factory=list)
+    refused: list[NDArray[np.bool_]] = field(default_factory=list)
+    joined: list[IntArray] = field(default_factory=list)
     count: int = 0
 
 
@@ -144,45 +89,78 @@ class Judge:
 
     Args:
         asked: who is asked for.
+        said: what somebody has said of the source's faces.
+        compare: in place of ``compared``, one that remembers.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, said: Said | None = None, compare: Compare = compared) -> None:
+        self._compare = compare
         self._asked = asked
+        self._said = said
+        self._labels: list[Labels] = []
         self._seen: list[_Seen] = []
         self._settled: list[Verdicts] = []
         self._pieces = _Pieces()
 
     def see(self, faces: Faces) -> None:
         """Takes faces of whole tracks, in the order of frames and numbers."""
+        labels = Labels.none(len(faces)) if self._said is None else self._said.of(faces)
+        self._labels.append(labels)
         if not self._asked.people:
             self._settled.append(everybody(len(faces)))
         elif self._asked.by_tolerance:
-            self._settled.append(_by_tolerance(self._asked, faces))
+            self._settled.append(by_tolerance(self._asked, faces))
         else:
-            self._take(faces)
+            self._take(faces, labels)
 
     def verdicts(self) -> list[Verdicts]:
         """Who the faces are, in as many parts as they were seen in."""
-        return self._settled or self._weighed()
+        found = self._settled or self._weighed()
+        return [overruled(*each) for each in zip(found, self._labels, strict=True)]
 
-    def _take(self, faces: Faces) -> None:
+    def pieces(self) -> list[IntArray]:
+        """int64 (N,) of each part: which of them are one, numbered over all parts.
+
+        Only where probabilities decide.
+        """
+        return [each.piece for each in self._seen]
+
+    def means(self) -> FloatArray:
+        """float32 (P, D): the mean embedding of each piece."""
+        return np.concatenate(self._pieces.mean)
+
+    def _take(self, faces: Faces, labels: Labels) -> None:
         asked, count = self._asked, len(self._asked.people)
-        all_compared = [compared(faces.embedding, g, asked.tolerance) for g in asked.galleries]
+        all_compared = [self._compare(faces.embedding, g, asked.tolerance) for g in asked.galleries]
         apart = np.stack([distance for distance, _ in all_compared], axis=1)
         within = np.stack([within for _, within in all_compared[:count]], axis=1)
+        for number, person in enumerate(asked.people):
+            if person.further is not None:
+                nearer, _ = self._compare(faces.embedding, person.further, asked.tolerance)
+                apart[:, number] = np.minimum(apart[:, number], nearer)
         limit = rescue_limit(asked.tolerance)
         doubtful = np.asarray((apart[:, :count] <= limit).any(axis=1), np.bool_)
         track = np.arange(len(faces)) if asked.per_frame else faces.track
+        track = labels.parted(track)
         pieces = Pieces.of(faces.embedding, track, faces.frame, doubtful, asked.metric)
         which = np.arange(len(pieces))
         means = pieces.means(faces.embedding, which) if len(pieces) else faces.embedding
         fits = row_distances(faces.embedding, means[pieces.of_row], asked.metric)
+        fitting = np.asarray(fits <= FITTING[asked.metric], np.bool_)
         may = (apart[:, :count] <= asked.tolerance) | (
-            (apart[:, :count] <= limit) & (fits <= FITTING[asked.metric])[:, None]
+            (apart[:, :count] <= limit) & fitting[:, None]
         )
+        self._take_labels(pieces, labels, may)
         pooled = [pieces.nearest_mean(column, PART) for column in apart.T]
         self._seen.append(
-            _Seen(faces.frame, pieces.of_row + self._pieces.count, apart[:, :count], within, may)
+            _Seen(
+                faces.frame,
+                pieces.of_row + self._pieces.count,
+                apart[:, :count],
+                within,
+                may,
+                fitting,
+            )
         )
         self._pieces.near.append(near(np.stack(pooled, 1), asked.tolerance, asked.metric))
         self._pieces.mean.append(means)
@@ -191,14 +169,28 @@ class Judge:
         self._pieces.believed.append(best)
         self._pieces.count += len(pieces)
 
+    def _take_labels(self, pieces: Pieces, labels: Labels, may: NDArray[np.bool_]) -> None:
+        """What was said of each piece; of a person's, every face may be kept."""
+        first, names = pieces.order[pieces.starts], self._asked.names
+        number = np.array([*map(names.index, labels.names), UNSAID], np.int64)
+        told = number[labels.person]
+        rows = np.flatnonzero(told != UNSAID)
+        may[rows, told[rows]] = True
+        refused = np.zeros((len(first), len(names)), np.bool_)
+        refused[:, number[:-1]] = labels.refused[first]
+        self._pieces.told.append(told[first])
+        self._pieces.refused.append(refused)
+        self._pieces.joined.append(labels.joined[first])
+
     def _weighed(self) -> list[Verdicts]:
         if not self._seen:
             return []
-        share, person, verdict = self._of_pieces()
-        return [_of_faces(each, share, person, verdict, self._asked) for each in self._seen]
+        share, person, verdict, like = self._of_pieces()
+        return [_of_faces(each, share, person, verdict, like, self._asked) for each in self._seen]
 
-    def _of_pieces(self) -> tuple[Floats, IntArray, NDArray[np.str_]]:
-        """Of each piece: how probably it is the likeliest person's, whose, and what follows."""
+    def _of_pieces(self) -> tuple[Floats, IntArray, NDArray[np.str_], NDArray[np.bool_]]:
+        """Of each piece: how probably it is the likeliest person's, whose, what follows, and
+        whether it looks like one of which somebody has said that it is that person's."""
         asked, pieces = self._asked, self._pieces
         people = len(asked.people)
         apart, length = np.concatenate(pieces.near), np.concatenate(pieces.length)
@@ -211,14 +203,25 @@ class Judge:
         beside = Neighbours(
             np.concatenate(pieces.mean), length, believed, together, asked.tolerance, asked.metric
         )
-        shares = [beside.probabilities(column) for column in apart[:, :people].T]
+        told = np.concatenate(pieces.told)
+        # Nearer to one of those it is not: refused, however near.
+        refused = np.concatenate(pieces.refused)
+        if asked.others:
+            refused |= apart[:, people:].min(axis=1)[:, None] < apart[:, :people]
+        own = self._near_to_told(np.concatenate(pieces.mean), told)
+        refused |= self._like_the_refused(np.concatenate(pieces.mean), apart, own)
+        shares = [
+            beside.probabilities(column, told == number, refused[:, number], own[:, number])
+            for number, column in enumerate(apart[:, :people].T)
+        ]
         shares += [alone(column, length, believed) for column in apart[:, people:].T]
         odds = np.stack([each / np.maximum(1 - each, 1e-9) for each in shares], axis=1)
-        # Nearer to one of those it is not: refused, however near.
-        refused = np.zeros((pieces.count, people), np.bool_)
-        if asked.others:
-            refused = apart[:, people:].min(axis=1)[:, None] < apart[:, :people]
         odds[:, :people][refused] = 0
+        odds = _as_one(odds, np.concatenate(pieces.joined))
+        known = np.flatnonzero(told != UNSAID)
+        odds[known] = 0
+        odds[known, told[known]] = np.inf
+        odds = np.minimum(odds, 1e9)
         each_share = odds[:, :people] / (1 + odds.sum(axis=1))[:, None]
         person = each_share.argmax(axis=1)
         share = each_share[np.arange(pieces.count), person]
@@ -227,64 +230,55 @@ class Judge:
         verdict[share >= KEEP_FROM] = KEEP
         unclear = (share < KEEP_FROM) | (share < CLEARLY * sums)
         verdict[(sums >= KEEP_FROM) & unclear] = AMBIGUOUS
-        return share, person, verdict
+        return share, person, verdict, own[np.arange(pieces.count), person] <= ALIKE
+
+    def _near_to_told(self, mean: FloatArray, told: IntArray) -> FloatArray:
+        """float32 (P, people): ``near`` to the nearest that was said to be theirs."""
+        asked = self._asked
+        found = np.full((len(mean), len(asked.people)), np.inf, np.float32)
+        for number in np.setdiff1d(told, [UNSAID]).tolist():
+            apart = distances(mean, mean[told == number], asked.metric).min(axis=1)
+            found[:, number] = near(apart, asked.tolerance, asked.metric)
+        return found
+
+    def _like_the_refused(
+        self, mean: FloatArray, apart: FloatArray, own: FloatArray
+    ) -> NDArray[np.bool_]:
+        """bool (P, people): very near to a face that is not the person's, and nearer than to any
+        that is."""
+        asked = self._asked
+        refused = np.zeros((len(mean), len(asked.people)), np.bool_)
+        for number, person in enumerate(asked.people):
+            if person.never is None or not len(person.never):
+                continue
+            apart_from = distances(mean, person.never, asked.metric).min(axis=1)
+            nearest = near(apart_from, asked.tolerance, asked.metric)
+            theirs = np.minimum(apart[:, number], own[:, number])
+            refused[:, number] = (nearest <= ALIKE) & (nearest < theirs)
+        return refused
 
 
-def everybody(count: int) -> Verdicts:
-    """So many faces of whom nobody in particular is asked for."""
-    unknown = np.full(count, np.nan, np.float32)
-    return Verdicts(
-        np.full(count, NOBODY),
-        unknown,
-        np.zeros(count, np.int64),
-        np.zeros(count, np.bool_),
-        unknown,
-        np.full(count, KEEP, "<U9"),
-    )
+def _as_one(odds: Floats, joined: IntArray) -> Floats:
+    """The odds, those of pieces of one person being the same: what they say in the middle."""
+    for number in np.setdiff1d(joined, [UNSAID]).tolist():
+        rows = joined == number
+        odds[rows] = np.exp(np.log(odds[rows].clip(1e-9, 1e9)).mean(axis=0))
+    return odds
 
 
 def _of_faces(
-    seen: _Seen, share: Floats, person: IntArray, verdict: NDArray[np.str_], asked: Asked
+    seen: _Seen,
+    share: Floats,
+    person: IntArray,
+    verdict: NDArray[np.str_],
+    like: NDArray[np.bool_],
+    asked: Asked,
 ) -> Verdicts:
     """What is said of the pieces, for each of their faces."""
     rows, who = np.arange(len(seen.piece)), person[seen.piece]
     distance, may = seen.distance[rows, who], seen.may[rows, who]
+    may |= seen.fits & like[seen.piece]
     said = np.where(may, verdict[seen.piece], DROP)
     by_track = (said == KEEP) & (distance > asked.tolerance)
     probability = np.asarray(share[seen.piece], np.float32)
     return Verdicts(who, distance, seen.within[rows, who], by_track, probability, said, asked.names)
-
-
-def _by_tolerance(asked: Asked, faces: Faces) -> Verdicts:
-    """The nearest person within the tolerance."""
-    decisions = [
-        decide(
-            faces.embedding,
-            gallery,
-            asked.tolerance,
-            track=faces.track,
-            frame=faces.frame,
-            per_frame=asked.per_frame,
-        )
-        for gallery in asked.galleries
-    ]
-    people = len(asked.people)
-    apart = np.stack([each.track_distance for each in decisions], axis=1)
-    matched = np.stack([each.matched for each in decisions[:people]], axis=1)
-    if asked.others:
-        matched &= apart[:, :people] <= apart[:, people:].min(axis=1)[:, None]
-    rows, kept = np.arange(len(faces)), np.asarray(matched.any(axis=1), np.bool_)
-    ranked = np.where(matched | ~kept[:, None], apart[:, :people], np.inf)
-    person = ranked.argmin(axis=1)
-    verdict = np.where(kept, KEEP, DROP).astype("<U9")
-    limit = ranked[rows, person] + TOO_CLOSE * asked.tolerance
-    verdict[kept & ((ranked <= limit[:, None]).sum(axis=1) > 1)] = AMBIGUOUS
-    return Verdicts(
-        person,
-        np.stack([each.distance for each in decisions[:people]], 1)[rows, person],
-        np.stack([each.references_within for each in decisions[:people]], 1)[rows, person],
-        np.stack([each.by_track for each in decisions[:people]], 1)[rows, person] & kept,
-        np.full(len(faces), np.nan, np.float32),
-        verdict,
-        asked.names,
-    )

@@ -148,23 +148,41 @@ class Neighbours:
         self._tolerance = tolerance
         self._metric: Metric = metric
 
-    def probabilities(self, distance: FloatArray) -> Floats:
+    def probabilities(
+        self,
+        distance: FloatArray,
+        yes: Bools | None = None,
+        no: Bools | None = None,
+        like: FloatArray | None = None,
+    ) -> Floats:
         """How probable it is that each piece is a person's: float64 (P,).
 
         What a sure piece says of another one counts as much as that one is sure itself.
 
         Args:
             distance: float32 (P,), ``near`` to the person's references.
+            yes: bool (P,), those that surely are: somebody has said so.
+            no: bool (P,), those that surely are not; nobody is both, else yes counts.
+            like: float32 (P,), ``near`` to the nearest of the first: those that are alike are
+                asked about though no reference is near.
         """
-        first = share = alone(distance, self._length, self._believed)
-        candidates = np.flatnonzero(distance <= CANDIDATE)
+        yes = np.zeros(len(distance), np.bool_) if yes is None else yes
+        no = np.zeros(len(distance), np.bool_) if no is None else no
+        first = alone(distance, self._length, self._believed)
+        no = no & ~yes
+        first[no], first[yes] = 0, 1
+        share = first
+        near_enough = (
+            distance <= CANDIDATE if like is None else ((distance <= CANDIDATE) | (like <= ALIKE))
+        )
+        candidates = np.flatnonzero(near_enough & ~yes & ~no)
         for _ in range(_ROUNDS):
-            sure = self._sure(share, distance)
+            sure = self._sure(share, distance, yes)
             if not len(sure):
                 break
             seeded = np.zeros(len(share), np.bool_)
             seeded[sure] = True
-            strangers = self._strangers(seeded, share, distance)
+            strangers = self._strangers(seeded, share, distance, no)
             share = first.copy()
             for start in range(0, len(candidates), _BLOCK):
                 rows = candidates[start : start + _BLOCK]
@@ -176,7 +194,7 @@ class Neighbours:
         apart = distances(self._mean[rows], self._mean[columns], self._metric)
         return near(apart, self._tolerance, self._metric)
 
-    def _sure(self, share: Floats, distance: FloatArray) -> IntArray:
+    def _sure(self, share: Floats, distance: FloatArray, yes: Bools) -> IntArray:
         """Pieces that are surely the person's, and alike: int64 (S,), the surest first."""
         order = np.argsort(-share, kind="stable")[:MOST_SURE]
         order = order[logit(share[order]) >= SURE]
@@ -184,14 +202,15 @@ class Neighbours:
         sure: list[int] = []
         for each in range(len(order)):
             nearest = np.sort(apart[each, sure])[:_NEAREST]
-            if not sure or nearest.mean() <= ALIKE or distance[order[each]] <= BY_ITSELF:
+            by_itself = yes[order[each]] or distance[order[each]] <= BY_ITSELF
+            if not sure or by_itself or nearest.mean() <= ALIKE:
                 sure.append(each)
         return np.asarray(order[sure], np.int64)
 
-    def _strangers(self, sure: Bools, share: Floats, distance: FloatArray) -> IntArray:
-        """Pieces that stand beside sure ones and are others: int64 (T,)."""
+    def _strangers(self, sure: Bools, share: Floats, distance: FloatArray, no: Bools) -> IntArray:
+        """Pieces that are surely others, most because they stand beside sure ones: int64 (T,)."""
         beside = self._together.touched(sure) & ~sure & (logit(share) < STRANGE)
-        strangers = np.flatnonzero(beside)
+        strangers = np.flatnonzero(beside | no)
         order = np.argsort(distance[strangers], kind="stable")[:MOST_STRANGERS]
         return np.asarray(strangers[order], np.int64)
 

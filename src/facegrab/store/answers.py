@@ -18,6 +18,7 @@ from facegrab.errors import StoreError
 from facegrab.store.database import OWN, Database
 from facegrab.store.files import as_text, atomic
 from facegrab.store.index import Request
+from facegrab.store.reviews import Reviews, in_effect
 from facegrab.summary import OTHER_PERSON
 from facegrab.types import Faces, FloatArray, IntArray
 
@@ -212,11 +213,11 @@ class Answers:
         columns = (as_text(path), scan, asked.every, asked.smallest_px, asked.largest_px)
         update = "UPDATE source SET path = ?, scan = ?, every = ?, smallest_px = ?, largest_px = ?"
         known = self._db.fetch(
-            "SELECT id, name, complete, scan FROM source WHERE content = ?", (content,)
+            "SELECT id, name, complete, scan, reviewed FROM source WHERE content = ?", (content,)
         )
         if known:
-            row, name, complete, before = known[0]
-            complete = bool(complete) and before == scan
+            row, name, complete, before, reviewed = known[0]
+            complete = bool(complete) and before == scan and reviewed == self._in_effect()
             self._db.execute(f"{update}, complete = ? WHERE id = ?", (*columns, int(complete), row))
             return Entered(row, name, complete)
         replaced = self._db.fetch(
@@ -353,7 +354,31 @@ class Answers:
 
     def finish(self, source: int) -> None:
         """Notes that a source's question is answered; call it in a transaction."""
-        self._db.execute("UPDATE source SET complete = 1 WHERE id = ?", (source,))
+        self._db.execute(
+            "UPDATE source SET complete = 1, reviewed = ? WHERE id = ?",
+            (self._in_effect(), source),
+        )
+
+    def reopen(self, source: int) -> None:
+        """Notes that a source's question is to be answered again; call it in a transaction."""
+        self._db.execute("UPDATE source SET complete = 0 WHERE id = ?", (source,))
+
+    def _in_effect(self) -> str:
+        """Names what somebody has said of the folder's faces."""
+        return in_effect(Reviews(self._db).rows())
+
+    def remember(self, name: str, value: Any) -> None:
+        """Keeps something about the last run in the table ``told``, if it is not the same.
+
+        Args:
+            name: of it.
+            value: what json.dumps takes.
+        """
+        text = json.dumps(value, sort_keys=True)
+        if self._db.fetch("SELECT 1 FROM told WHERE name = ? AND value = ?", (name, text)):
+            return
+        with self._db.transaction():
+            self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (name, text))
 
     def finished(self) -> dict[str, str]:
         """Paths of the sources whose question is answered, by content."""
@@ -434,6 +459,8 @@ class Answers:
         with self._db.transaction():
             for table in ("extract", "outcome", "source", "run"):
                 self._db.execute(f"DELETE FROM {OWN}.{table}")
+            if "references" in changed:  # it was said of somebody else
+                Reviews(self._db).forget()
             self._db.executemany(f"INSERT INTO {OWN}.run VALUES (?, ?)", new.items())
 
     def _free_name(self, name: str) -> str:

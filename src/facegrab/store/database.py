@@ -253,6 +253,11 @@ def _note_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.holder")
 
 
+def may_be_held(path: Path) -> bool:
+    """Whether somebody has noted that nobody else can open the file: who died has left that too."""
+    return _note_of(path).exists()
+
+
 def _who() -> str:
     node = _UNPRINTABLE.sub("?", platform.node())[:60]
     return f"process {os.getpid()} on {node}, since {datetime.now():%Y-%m-%d %H:%M}"

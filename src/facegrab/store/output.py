@@ -16,10 +16,14 @@ from facegrab.store.files import as_text, make_folder, safe_name, writing
 from facegrab.store.index import Index, Request, Seen
 from facegrab.store.library import begin_look, note_moved
 from facegrab.store.origin import Origin
+from facegrab.store.reviews import Review, Reviews
+from facegrab.store.sources import SourceRow, source_rows
 from facegrab.types import Image
 
 INDEX_NAME = "facegrab.db"
 CSV_NAME = "facegrab.csv"
+QUESTION = "question"
+"""Under which the index keeps the question."""
 
 
 class Output:
@@ -32,6 +36,7 @@ class Output:
         settings: what the result depends on; a folder with a result of other settings is refused.
         library: an index elsewhere that holds what is seen; None for the folder's own.
         kept: is told the paths of extracts that are in place.
+        question: what is needed to put the same question again without the references' pictures.
 
     Raises:
         OutputError, AccessError: a file has the folder's name, or no folder can have it.
@@ -43,6 +48,7 @@ class Output:
         settings: Mapping[str, Any],
         library: Path | None = None,
         kept: Callable[[Sequence[str]], object] | None = None,
+        question: Mapping[str, Any] | None = None,
     ) -> None:
         with writing(folder):
             in_the_way = folder.exists() and not folder.is_dir()
@@ -50,6 +56,7 @@ class Output:
             raise OutputError(f"{folder} is no folder: choose another output")
         self.folder = folder
         self._kept = kept
+        self._question = question
         self._library = _elsewhere(library, folder / INDEX_NAME)
         where = None if self._library is None else as_text(Path(os.path.realpath(self._library)))
         self._settings = {**settings, "index": where}
@@ -148,6 +155,26 @@ class Output:
             return {}
         return self._open()[3].finished()
 
+    def reviews(self) -> tuple[Review, ...]:
+        """What somebody has said of the folder's faces.
+
+        Raises:
+            StoreError: the folder holds another run's result, or is damaged.
+        """
+        if self._opened is None and not (self.folder / INDEX_NAME).exists():
+            return ()
+        return Reviews(self._open()[0]).all()
+
+    def sources(self) -> list[SourceRow]:
+        """The folder's sources, in the order in which they were entered."""
+        return source_rows(self._open()[0])
+
+    def reopen(self, source: int) -> None:
+        """Notes that a source's question is to be answered again, until ``finish``."""
+        database, _, _, answers = self._open()
+        with database.transaction():
+            answers.reopen(source)
+
     def extracts_of(
         self, source: int, first_frame: int, last_frame: int
     ) -> dict[tuple[int, int, str], str]:
@@ -202,7 +229,7 @@ class Output:
         Args:
             rows: faces, what became of them, and those of the images handed over that are kept;
                 all others are dropped.
-            gone: images that are no longer wanted.
+            gone: images that are no longer wanted, or come anew.
             more: is called within the same transaction.
 
         Raises:
@@ -223,7 +250,7 @@ class Output:
                 answers.put(rows)
                 more()
                 answers.arrived()
-                answers.leaving(gone)
+                answers.leaving(set(gone).difference(files))
             if gone:
                 _discard(database, album, answers)
         except BaseException:
@@ -287,6 +314,8 @@ class Output:
                     database.attach(self._library)
                     schema = LIBRARY
                 answers = Answers(database, schema, self._settings)
+                if self._question is not None:
+                    answers.remember(QUESTION, self._question)
                 _clean(database, album, answers)
                 self._stack.push(stack.pop_all())
             self._opened = database, album, Index(database, schema), answers

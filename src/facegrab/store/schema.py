@@ -187,6 +187,27 @@ ALTER TABLE outcome ADD COLUMN verdict TEXT NOT NULL DEFAULT 'keep';
 UPDATE outcome SET verdict = 'drop' WHERE dropped = 'other person';
 CREATE TABLE told (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """,
+    # What somebody has said of faces. It hangs on what a source is known by, on times and places in
+    # the frame, so that it outlasts the faces' rows; an id is never given anew, so that those in
+    # effect say what was known when a source was answered (reviewed).
+    """
+CREATE TABLE review (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    said TEXT NOT NULL,
+    person TEXT NOT NULL
+);
+CREATE TABLE review_part (
+    review INTEGER NOT NULL REFERENCES review (id),
+    content TEXT NOT NULL,
+    recogniser TEXT NOT NULL,
+    ticks BLOB NOT NULL,
+    box BLOB NOT NULL,
+    examples INTEGER NOT NULL,
+    embedding BLOB NOT NULL
+);
+CREATE INDEX review_part_of ON review_part (review);
+ALTER TABLE source ADD COLUMN reviewed TEXT NOT NULL DEFAULT '';
+""",
 )
 SCHEMA_VERSION = len(_STEPS)
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from facegrab.summary import Watcher
@@ -46,14 +46,29 @@ def live_page(
         except OSError as error:  # a machine without a network of its own: the run goes on
             say(f"warning: no live page: {error.strerror or error}")
         else:
-            say(f"live page: {server.address}")
-            if "SSH_CONNECTION" in os.environ:
-                say(f"from your own machine: ssh -L {server.port}:127.0.0.1:{server.port} HOST")
-            if browser and _has_display():
-                stack.enter_context(_opened(server.address))
+            stack.enter_context(announced(server, "live page", say, browser=browser))
         # Before the server ends, so that open pages hear it; what was said before stays.
         stack.callback(live.finish, "The run was stopped")
         yield live
+
+
+@contextmanager
+def announced(
+    server: LocalServer, what: str, say: Callable[[str], object], *, browser: bool
+) -> Iterator[None]:
+    """Tells a page's address, and how it is reached over ssh; opens it.
+
+    Args:
+        server: that serves it.
+        what: it is.
+        say: is told.
+        browser: open it, where there is a display.
+    """
+    say(f"{what}: {server.address}")
+    if "SSH_CONNECTION" in os.environ:
+        say(f"from your own machine: ssh -L {server.port}:127.0.0.1:{server.port} HOST")
+    with _opened(server.address) if browser and _has_display() else nullcontext():
+        yield
 
 
 def _has_display() -> bool:
