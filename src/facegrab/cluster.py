@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -32,8 +33,11 @@ TRIES = 3
 LATE_TIMES, LATE_SECONDS = 4, 30.0
 """A segment is started again elsewhere when it takes so many times as long as half of the others
 do, and so long at least: that long networks take to load on a node that comes new."""
-AHEAD = 4
-"""Segments started and not yet taken, for each worker: what is done too early waits in memory."""
+AHEAD = 16
+"""Segments started and not yet taken, for each worker: as many as they do while a late one is
+noticed and done again, see bench/scale.py. What is done too early waits in memory."""
+AHEAD_BYTES = 4 * 2**30
+"""Of what waits there, beyond which nothing new is started."""
 CONNECT_SECONDS = 5.0
 """For the cluster to answer; Ray itself tries for minutes."""
 OTHERS_SECONDS = 30.0
@@ -50,6 +54,8 @@ class _Job:
     task: Task
     future: Future[Part] = field(default_factory=Future)
     copies: int = 0
+    since: float = 0.0
+    """When the last of these began."""
     lost: int = 0
 
 
@@ -68,13 +74,18 @@ class Cluster:
 
     Args:
         orders: what they have to know.
+        ray: what stands in for Ray; None for itself.
+        clock: seconds that never go back.
 
     Raises:
         DeviceError: Ray is not installed, there is no cluster, or it is of another version.
     """
 
-    def __init__(self, orders: Orders) -> None:
-        self._ray = _ray()
+    def __init__(
+        self, orders: Orders, ray: Any = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ray = ray or _ray()
+        self._clock = clock
         process = orders.process
         self._cpus = process.threads or 1
         # Of one card as many workers as --jobs says.
@@ -88,7 +99,10 @@ class Cluster:
         self._unfit = 0
         self._lock = threading.Condition()
         self._queue: deque[_Job] = deque()
-        self._untaken: set[Future[Part]] = set()
+        self._untaken: dict[Future[Part], int] = {}
+        """Segments started, and the bytes of what came of them and waits."""
+        self._waiting_bytes = 0
+        self._late: list[_Job] = []
         self._took: deque[float] = deque(maxlen=500)
         self._error: FaceGrabError | None = None
         self._stop = False
@@ -98,8 +112,7 @@ class Cluster:
     def __enter__(self) -> Self:
         self._connect(self._orders.process)
         try:
-            self._seer = self._remote()
-            self._first_workers()
+            self.begin()
             self._thread.start()
         except BaseException:
             self._disconnect()
@@ -118,6 +131,12 @@ class Cluster:
         """Whether there is enough to do for all until something comes back."""
         with self._lock:
             return len(self._queue) >= 2 * max(len(self._hands) + len(self._idle), 1)
+
+    @property
+    def unclaimed(self) -> int:
+        """Segments given out that nobody has taken yet."""
+        with self._lock:
+            return len(self._untaken)
 
     def see(self, task: Task) -> Future[Part]:
         """Has a segment looked through, when one of them comes to it."""
@@ -141,8 +160,17 @@ class Cluster:
 
     def _let_go(self, future: Future[Part]) -> None:
         with self._lock:
-            self._untaken.discard(future)
+            self._waiting_bytes -= self._untaken.pop(future, 0)
             self._lock.notify_all()
+
+    def begin(self) -> None:
+        """Has workers begin, and waits until one of them is ready.
+
+        Raises:
+            see _first_workers.
+        """
+        self._seer = self._remote()
+        self._first_workers()
 
     # The connection
 
@@ -212,12 +240,12 @@ class Cluster:
             )
         self._grow()
         end: float | None = None
-        told = time.monotonic() + OTHERS_SECONDS
-        while self._hands and (end is None or time.monotonic() < end):
+        told = self._clock() + OTHERS_SECONDS
+        while self._hands and (end is None or self._clock() < end):
             self._settle(self._ended())
             if self._error is not None:
                 raise self._error
-            now = time.monotonic()
+            now = self._clock()
             if end is None and self._idle:
                 end = now + OTHERS_SECONDS
             elif end is None and now > told:
@@ -264,20 +292,33 @@ class Cluster:
 
     def _run(self) -> None:
         try:
-            while True:
-                with self._lock:
-                    if self._stop:
-                        return
-                    self._look_round()
-                    self._start()
-                    if not self._hands:
-                        self._lock.wait(_POLL_SECONDS)
-                        continue
-                ended = self._ended()
-                with self._lock:
-                    self._settle(ended)
+            while self.step():
+                pass
         except Exception as error:  # noqa: BLE001 - told to whoever waits
             self._fail(error)
+
+    def step(self) -> bool:
+        """Gives out what there is to do, and takes what comes back in the next moment.
+
+        Returns:
+            whether there is to be another one.
+        """
+        with self._lock:
+            if self._stop:
+                return False
+            self._look_round()
+            self._start()
+            if not self._hands:
+                self._rest()
+                return True
+        ended = self._ended()
+        with self._lock:
+            self._settle(ended)
+        return True
+
+    def _rest(self) -> None:
+        """There is nothing to wait for but more to do."""
+        self._lock.wait(_POLL_SECONDS)
 
     def _fail(self, error: Exception) -> None:
         """The cluster is gone: nobody shall wait for it."""
@@ -295,42 +336,60 @@ class Cluster:
             self._queue.clear()
 
     def _look_round(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked_round >= _LOOK_ROUND_SECONDS:
             self._looked_round = now
             self._leave_dead_nodes()
+            self._note_late()
             self._grow()
 
     def _start(self) -> None:
-        """Gives workers that have nothing to do the next segments."""
-        most = AHEAD * (len(self._hands) + len(self._idle))
-        while self._idle and self._queue and len(self._untaken) < most:
-            job = self._queue.popleft()
-            if job.future.cancelled():
-                continue
-            self._untaken.add(job.future)
-            self._give(job)
-        for job in self._late() if self._idle else ():
-            if self._idle:
+        """Gives workers that have nothing to do late segments, then the next ones."""
+        while self._idle and self._late:
+            job = self._late.pop(0)
+            if job.copies and not job.future.done():
                 self._give(job)
+        while self._idle and self._queue and self._may_start(self._queue[0]):
+            job = self._queue.popleft()
+            if not job.future.cancelled():
+                self._untaken.setdefault(job.future, 0)
+                self._give(job)
+
+    def _may_start(self, job: _Job) -> bool:
+        """Whether a segment may be looked at though others wait that were done before their turn.
+
+        One that was begun may at any time: it may be the very one that all others wait for.
+        """
+        if job.future in self._untaken or job.future.cancelled():
+            return True
+        most = AHEAD * (len(self._hands) + len(self._idle))
+        return len(self._untaken) < most and self._waiting_bytes < AHEAD_BYTES
 
     def _give(self, job: _Job) -> None:
         hand = self._idle.pop()
-        hand.job, hand.since = job, time.monotonic()
+        hand.job = job
+        hand.since = job.since = self._clock()
         job.copies += 1
         self._hands[hand.actor.see.remote(job.task)] = hand
 
-    def _late(self) -> list[_Job]:
-        """Segments that one worker is at and that take far longer than others."""
+    def _note_late(self) -> None:
+        """Notes segments to begin again elsewhere, and ends whoever is late with one that is done.
+
+        A segment may take long by itself. So each further beginning waits longer than the last one.
+        """
+        self._late.clear()
         if not self._took:
-            return []
-        limit = time.monotonic() - max(LATE_TIMES * median(self._took), LATE_SECONDS)
-        return [
-            hand.job
-            for hand in self._hands.values()
-            if hand.job and hand.since < limit and hand.job.copies == 1
-            and not hand.job.future.done()
-        ]  # fmt: skip
+            return
+        now, limit = self._clock(), max(LATE_TIMES * median(self._took), LATE_SECONDS)
+        for ref, hand in list(self._hands.items()):
+            job = hand.job
+            if job is None or now - hand.since <= limit:
+                continue
+            if job.future.done():  # it may hang for ever: another comes in its place
+                del self._hands[ref]
+                self._kill(hand)
+            elif job not in self._late and now - job.since > limit * LATE_TIMES ** (job.copies - 1):
+                self._late.append(job)
 
     def _ended(self) -> list[Any]:
         """What is waited for and there."""
@@ -382,7 +441,9 @@ class Cluster:
         if isinstance(result, Refused):
             job.future.set_exception(_named(result))
         else:
-            self._took.append(time.monotonic() - hand.since)
+            self._took.append(self._clock() - hand.since)
+            self._untaken[job.future] = result.size_bytes
+            self._waiting_bytes += result.size_bytes
             job.future.set_result(result)
 
     def _died(self, hand: _Hand, error: Exception) -> None:
