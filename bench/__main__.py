@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.ancestor import ancestor
 from bench.ask import ask
 from bench.blas import blas
+from bench.cluster import cluster, driver
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.fourk import fourk
@@ -67,6 +68,8 @@ MEASURES: dict[str, Measure] = {
     "pair": pair,
     "ask": ask,
     "jobs": jobs,
+    "driver": driver,
+    "cluster": cluster,
     "live": live,
     "ancestor": ancestor,
 }

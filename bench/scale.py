@@ -24,11 +24,13 @@ SEGMENT_SECONDS = 20.0
 WORK_SECONDS, WORK_SPREAD = 4.5, 0.5
 """That a core takes for a segment of 1080p, in the median (docs/performance.md: 13.5 s of processor
 time for 60 s of video), and the standard deviation of its logarithm."""
-DRIVER_SECONDS = 0.004
-"""That the driver takes for a segment; see the row ``driver``."""
-PART_BYTES = 600_000
-"""Of what comes of a segment; see the same row."""
+DRIVER_SECONDS = 0.055
+"""That the driver takes to plan a segment and to commit its rows; see the rows ``driver``."""
+PART_BYTES = 230_000
+"""Of what comes of a segment, rows only; see the same rows."""
 NODES, WORKERS_A_NODE = 125, 8
+DRIVERS = 25
+"""Each with an index of its own, and five nodes."""
 NONE = Trouble()
 USUAL = Trouble(worker_hours=24, node_hours=24 * 14, slow_share=0.001, poisoned_share=0.0002)
 """One of the thousand workers dies every minute and a half, a node every three hours."""
@@ -190,13 +192,15 @@ class _Driver:
 
 def fleets(hours: float) -> Iterator[tuple[str, Fleet]]:
     """What is compared, in words."""
-    none = Fleet(hours)
-    yield "nothing fails", none
-    yield "workers die once a day, nodes every two weeks", replace(none, trouble=USUAL)
-    yield "workers die every hour, nodes every day", replace(none, trouble=BAD)
+    free = Fleet(hours, driver_seconds=0.0)
+    yield "a driver that takes no time, nothing fails", free
+    yield "workers die once a day, nodes every two weeks", replace(free, trouble=USUAL)
+    yield "workers die every hour, nodes every day", replace(free, trouble=BAD)
+    one = Fleet(hours, trouble=USUAL)
+    yield "one driver as it is, the former failures", one
     yield (
-        "the same, the driver five times as slow",
-        replace(none, trouble=BAD, driver_seconds=5 * DRIVER_SECONDS),
+        f"one of {DRIVERS} drivers, with its share of all",
+        replace(one, hours=hours / DRIVERS, nodes=round(NODES / DRIVERS)),
     )
 
 

@@ -10,7 +10,7 @@ from bench.imagined import Imagined, Trouble
 from bench.scale import BAD, Fleet, simulate, work_through
 from facegrab import cluster
 
-SMALL = Fleet(hours=8, nodes=10, workers_a_node=4)
+SMALL = Fleet(hours=8, nodes=10, workers_a_node=4, driver_seconds=0.0)
 """1440 segments, 40 workers."""
 TROUBLE = replace(BAD, worker_hours=0.05, node_hours=0.2, slow_share=0.05, poisoned_share=0.01)
 
