@@ -13,8 +13,9 @@ import facegrab
 
 ROOT = Path(facegrab.__file__).parent
 
-GROUND = {"errors", "settings", "summary", "types"}
+GROUND = {"address", "errors", "settings", "summary", "types"}
 MAY_IMPORT = {
+    "address": set(),
     "errors": set(),
     "types": set(),
     "summary": set(),
@@ -122,6 +123,8 @@ ONLY_IN = {
     "uvicorn": {"view"},
     "markupsafe": {"view"},
     "ray": {"cluster", "seer"},
+    "fsspec": {"media"},
+    "s3fs": {"media"},
     "pyarrow": {"store"},
     "dlib": set(),
 }
@@ -191,5 +194,5 @@ def test_every_library_is_declared() -> None:
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         needed, extras = text.split("[project.optional", 1)
         # Asked for by one command or option, which names the extra.
-        where = extras if library in ("pyarrow", "ray") else needed
+        where = extras if library in ("fsspec", "pyarrow", "ray", "s3fs") else needed
         assert f'"{module_of.get(library, library)}' in where, library

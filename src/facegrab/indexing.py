@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import is_address
 from facegrab.errors import MissingError, StoreError
 from facegrab.media.source import is_pattern
 from facegrab.people.decide import decide
@@ -144,7 +145,11 @@ def sources_in(path: Path) -> list[str]:
             f"{file} holds shares only: put them together with facegrab index merge, or name the "
             "sources with -i"
         )
-    there = [each for each in paths if Path(each).exists() or is_pattern(Path(each).name)]
+    there = [
+        each
+        for each in paths
+        if is_address(each) or Path(each).exists() or is_pattern(Path(each).name)
+    ]
     if not there:
         raise MissingError(f"none of the sources of {file} is where it was: name them with -i")
     for gone in set(paths) - set(there):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, OutputError
 
 LONGEST_NAME_BYTES = 150
@@ -94,6 +95,11 @@ def make_folder(path: Path) -> None:
 def as_text(path: Path) -> str:
     r"""The path; bytes in it that are no UTF-8, which no table or terminal takes, as ``\udcxx``."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def real_path(path: Path) -> Path:
+    """The path by which the system itself knows it; an address stays."""
+    return path if isinstance(path, Address) else Path(os.path.realpath(path))
 
 
 def printable(text: str) -> str:
