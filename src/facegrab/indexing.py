@@ -48,6 +48,7 @@ class SourceInfo:
         complete: to the source's end.
         forgotten: faces of other people were removed.
         shard: share of the source that was looked at, K/N; empty: all of it.
+        warnings: what was odd about it, and segments that were set aside, a line each.
     """
 
     number: int
@@ -67,6 +68,7 @@ class SourceInfo:
     complete: bool
     forgotten: bool
     shard: str
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,7 @@ def _source_info(database: Database, seen: Seen) -> SourceInfo:
         complete=seen.complete,
         forgotten=seen.forgotten,
         shard=str(detection.get("shard", "")),
+        warnings=seen.warnings,
     )
 
 

@@ -107,7 +107,10 @@ class Part:
             why: for people.
         """
         end = "on" if following is None else f"to {following.first_frame - 1}"
-        note = f"set aside, from frame {segment.first_frame} {end}: {why}"
+        note = (
+            f"set aside, from frame {segment.first_frame} {end}: {why}; to look at it again: "
+            "facegrab index forget, and the same command"
+        )
         read = (following or segment).frames_read
         return cls((), following, read, segment.frames_damaged, None, (note,), {}, aside=True)
 
