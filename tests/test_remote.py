@@ -13,7 +13,8 @@ from fakes import painted_eyes, pictures, query, scene
 from servers import Handler, Server, serving, without_proxies
 
 from facegrab.address import Address, located
-from facegrab.errors import AccessError, DeviceError, MediaError, MissingError
+from facegrab.cataloguing import scan_into
+from facegrab.errors import AccessError, DeviceError, MediaError, MissingError, OutputError
 from facegrab.grab import FaceGrab
 from facegrab.media import read_image, remote, transport
 from facegrab.media.content import content_key
@@ -265,3 +266,17 @@ def test_only_so_much_is_kept(clip: Path) -> None:
         assert len(server.requests) == before  # they are kept
         file.seek(10)
         assert (file.read(5), file.tell()) == (content[10:15], 15)
+
+
+def test_a_scheme_that_nobody_knows() -> None:
+    with pytest.raises(MissingError, match=r"gs://bucket/a\.mp4: of addresses s3://"):
+        find_sources("gs://bucket/a.mp4")
+
+
+@pytest.mark.parametrize("where", ["s3://bucket/out", "https://host/out"])
+def test_results_are_written_here_only(red: Path, clip: Path, where: str) -> None:
+    with pytest.raises(OutputError, match="this machine's folders only"):
+        FaceGrab(red, eyes=painted_eyes()).process(clip, where)
+    with pytest.raises(OutputError, match="this machine's folders only"):
+        scan_into(f"{where}.db", clip, eyes=painted_eyes())
+    assert not Path(f"{where.partition(':')[0]}:").exists()

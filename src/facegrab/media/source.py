@@ -109,6 +109,8 @@ def _expand(name: str) -> list[Source]:
         return _from_pattern(path)
     if glob.has_magic(name):
         return _from_glob(path)
+    if "://" in name:
+        raise MissingError(f"{name}: of addresses s3://, http://, https:// and file:// are read")
     raise MissingError(f"no such file or folder: {name or repr(name)}")
 
 

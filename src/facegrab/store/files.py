@@ -23,6 +23,7 @@ PART = ".part"
 """What a file is called after that is not whole yet."""
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_MEANT = re.compile(r"(s3|gs|https?|file):", re.IGNORECASE)
 _JOINERS = "\u200c\u200d"
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -90,6 +91,19 @@ def make_folder(path: Path) -> None:
             raise OutputError(f"{path} is no folder: choose another output") from error
     if not os.access(path, os.W_OK):
         raise AccessError(f"no permission to write into {path}: choose another output folder")
+
+
+def require_here(path: Path) -> None:
+    """Refuses a path that was meant as an address: it would become a folder called ``s3:``.
+
+    Raises:
+        OutputError: it is one.
+    """
+    if isinstance(path, Address) or _MEANT.fullmatch(path.parts[0] if path.parts else ""):
+        raise OutputError(
+            f"{'/'.join(path.parts)} is elsewhere: results are written to this machine's folders "
+            "only, from where they can be copied"
+        )
 
 
 def as_text(path: Path) -> str:

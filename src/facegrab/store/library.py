@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from facegrab.store.database import Database
-from facegrab.store.files import as_text, make_folder, real_path
+from facegrab.store.files import as_text, make_folder, real_path, require_here
 from facegrab.store.index import Index, Request, Seen
 
 
@@ -18,9 +18,13 @@ class Library:
 
     Args:
         path: of the file; made if missing, with the folders above it.
+
+    Raises:
+        OutputError: it is the address of something elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
+        require_here(path)
         self.path = path
         self._stack = ExitStack()
         self._index: Index | None = None

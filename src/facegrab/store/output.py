@@ -12,7 +12,7 @@ from facegrab.errors import FaceGrabError, OutputError
 from facegrab.store.album import Album
 from facegrab.store.answers import Answers, Entered, Rows, Tally
 from facegrab.store.database import LIBRARY, OWN, Database
-from facegrab.store.files import as_text, make_folder, real_path, safe_name, writing
+from facegrab.store.files import as_text, make_folder, real_path, require_here, safe_name, writing
 from facegrab.store.index import Index, Request, Seen
 from facegrab.store.library import begin_look, note_moved
 from facegrab.store.origin import Origin
@@ -44,10 +44,13 @@ class Output:
         library: Path | None = None,
         kept: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
+        require_here(folder)
         with writing(folder):
             in_the_way = folder.exists() and not folder.is_dir()
         if in_the_way:
             raise OutputError(f"{folder} is no folder: choose another output")
+        if library is not None:
+            require_here(library)
         self.folder = folder
         self._kept = kept
         self._library = _elsewhere(library, folder / INDEX_NAME)
