@@ -256,7 +256,7 @@ def test_one_that_takes_too_long_is_started_elsewhere(
     cluster: Any, red: Path, films: list[Path], local: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("facegrab.cluster.LATE_SECONDS", 1.0)
+    monkeypatch.setattr("facegrab.desk.LATE_SECONDS", 1.0)
     run(red, films, tmp_path / "out", cluster.address, troubled_eyes(tmp_path, "waits-once"))
     assert times(tmp_path) >= 2
     assert_same(tmp_path / "out", local)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.imagined import Imagined, Trouble
 from bench.scale import BAD, Fleet, simulate, work_through
-from facegrab import cluster
+from facegrab import cluster, desk
 
 SMALL = Fleet(hours=8, nodes=10, workers_a_node=4, driver_seconds=0.0)
 """1440 segments, 40 workers."""
@@ -58,7 +58,7 @@ def test_a_node_that_is_lost_with_what_all_wait_for() -> None:
     there.lose(0, 20.0)
     there.lose(1, 20.0)
     outcome = work_through(there)
-    assert outcome.most_waiting == 2 * cluster.AHEAD
+    assert outcome.most_waiting == 2 * desk.AHEAD
     assert outcome.nodes_lost == 2
     assert outcome.committed == tuple(range(201))
 
@@ -70,8 +70,8 @@ def test_workers_that_hang_for_ever_are_replaced() -> None:
 
 
 def test_what_waits_in_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "AHEAD_BYTES", 10_000)
-    monkeypatch.setattr(cluster, "LATE_SECONDS", 1e9)
+    monkeypatch.setattr(desk, "AHEAD_BYTES", 10_000)
+    monkeypatch.setattr(desk, "LATE_SECONDS", 1e9)
     there = Imagined(1, 4, Trouble(), [100.0, *[1.0] * 200], part_bytes=1000)
     outcome = work_through(there)
     assert len(outcome.committed) == 201
