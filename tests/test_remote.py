@@ -19,6 +19,7 @@ from facegrab.grab import FaceGrab
 from facegrab.media import read_image, remote, transport
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
+from facegrab.merging import merge
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.summary import Summary
 from facegrab.view.links import link
@@ -105,6 +106,22 @@ def test_processes(
     with web(clip) as server:
         run(red, f"{server.address}/films/clip.mp4", tmp_path / "out", jobs=2)
     assert seen(tmp_path / "out")[0] == local[0]
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_shares(clip: Path, tmp_path: Path) -> None:
+    settings = [ProcessSettings(**PROCESS, shard=each) for each in ("1/2", "2/2")]
+    with web(clip) as server:
+        address = f"{server.address}/films/clip.mp4"
+        files = [tmp_path / f"{number}.db" for number in range(2)]
+        for file, process in zip(files, settings, strict=True):
+            scan_into(file, address, process, eyes=painted_eyes())
+    scan_into(tmp_path / "one" / "facegrab.db", clip, ProcessSettings(**PROCESS),
+              eyes=painted_eyes())  # fmt: skip
+    merged = merge(files, tmp_path / "two" / "facegrab.db")
+    assert (merged.sources, merged.warnings) == (1, [])
+    assert seen(tmp_path / "two") == seen(tmp_path / "one")
+    assert query(tmp_path / "two", "SELECT path FROM scan") == [(address,)]
 
 
 def test_pictures_and_references(red: Path, tmp_path: Path) -> None:

@@ -99,10 +99,11 @@ def require_here(path: Path) -> None:
     Raises:
         OutputError: it is one.
     """
-    if isinstance(path, Address) or _MEANT.fullmatch(path.parts[0] if path.parts else ""):
+    scheme, *rest = path.parts or ("",)
+    if _MEANT.fullmatch(scheme):
         raise OutputError(
-            f"{'/'.join(path.parts)} is elsewhere: results are written to this machine's folders "
-            "only, from where they can be copied"
+            f"{scheme}//{'/'.join(rest)} is elsewhere: results are written to this machine's "
+            "folders only, from where they can be copied"
         )
 
 
