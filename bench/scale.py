@@ -206,11 +206,11 @@ def fleets(hours: float) -> Iterator[tuple[str, Fleet]]:
 
 def told(name: str, outcome: Outcome) -> str:
     """An outcome in a line."""
-    spent = outcome.spent
+    spent, rightly = outcome.spent, len(outcome.poisoned.intersection(outcome.aside))
     return (
         f"{name}: {outcome.seconds:.0f} s, ideally {outcome.ideal_seconds:.0f} "
         f"(+{outcome.lost_share:.1%}); {outcome.deaths} workers died, {outcome.nodes_lost} nodes "
-        f"were lost, {len(outcome.aside)} segments set aside, {len(outcome.poisoned.intersection(outcome.aside))} of them "
+        f"were lost, {len(outcome.aside)} segments set aside, {rightly} of them "
         f"rightly; of the workers' time {spent.lost / spent.useful:.2%} lost, "
         f"{spent.again / spent.useful:.2%} for nothing; {outcome.most_waiting} waited at most"
     )
