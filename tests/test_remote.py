@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -266,6 +267,9 @@ def test_what_a_source_is_called() -> None:
     assert Source(address).name == "The%20Film"
     assert str(address.absolute()) == "https://host/films/The%20Film.mp4?sign=a/b"
     assert link(address, Path("/x")) == str(address)
+    sent = pickle.loads(pickle.dumps(address))  # as to a worker
+    assert (sent, str(sent), type(sent)) == (address, str(address), Address)
+    assert str(located("s3://b/a film.mp4").parent / "other.mp4") == "s3://b/other.mp4"
 
 
 def test_only_so_much_is_kept(clip: Path) -> None:
