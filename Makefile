@@ -25,15 +25,18 @@ browser-test: .browser/ready
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .browser 'playwright>=1.49'
 	@touch $@
 
-# A Ray cluster of three nodes on this machine's loopback, started and stopped by the tests.
-cluster-test: .ray/ready
-	PYTHONPATH="$(CURDIR)/.ray" $(RUN) -m pytest tests/test_cluster.py
+# A Ray cluster of three nodes, and a server of buckets, on this machine's loopback, started and
+# stopped by the tests.
+cluster-test: .cluster/ready
+	PYTHONPATH="$(CURDIR)/.cluster" $(RUN) -m pytest tests/test_cluster.py tests/test_scale.py \
+	tests/test_remote.py tests/test_remote_s3.py
 
 # Beside .venv, so that all other tests show that nothing needs it.
-.ray/ready: $(READY)
-	@rm -rf .ray
-	@echo "Installing Ray into .ray: once, 90 MB to download."
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .ray 'ray>=2.40'
+.cluster/ready: $(READY) Makefile
+	@rm -rf .cluster
+	@echo "Installing Ray, s3fs and moto into .cluster: once, 150 MB to download."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --target .cluster \
+	'ray>=2.40' 's3fs>=2024.6' 'moto[server]>=5'
 	@touch $@
 
 lint: $(READY)
@@ -69,4 +72,4 @@ lock: $(READY)
 	--quiet --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf .venv .ray .browser demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .browser .cluster demo/faces demo/work build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

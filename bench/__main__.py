@@ -17,6 +17,7 @@ from bench.ancestor import ancestor
 from bench.ask import ask
 from bench.best import best
 from bench.blas import blas
+from bench.cluster import cluster, driver
 from bench.detection import detection
 from bench.found import crowd_found, hamilton
 from bench.fourk import fourk
@@ -72,6 +73,8 @@ MEASURES: dict[str, Measure] = {
     "pair": pair,
     "ask": ask,
     "jobs": jobs,
+    "driver": driver,
+    "cluster": cluster,
     "live": live,
     "report": report,
     "ancestor": ancestor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import ssl
 import subprocess
@@ -29,6 +30,9 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):  # it had enough
             self.server.answer(self)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -40,12 +44,27 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def start(self) -> int:
         """The first byte that is asked for."""
         asked = self.headers.get("Range")
         return int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+
+    def serve_part(self, content: bytes, cut_after: int | None = None) -> None:
+        """The part that is asked for, as whoever seeks in a file does it; it may be cut."""
+        told = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
+        assert told is not None
+        start, end = int(told[1]), min(int(told[2]) + 1, len(content))
+        if start >= len(content):
+            self.reply(b"", 416, {"Content-Range": f"bytes */{len(content)}"})
+            return
+        headers = {
+            "Content-Length": str(end - start),
+            "Content-Range": f"bytes {start}-{end - 1}/{len(content)}",
+        }
+        self.reply(content[start:end][:cut_after], 206, headers)
 
     def serve(self, content: bytes, cut_after: int | None = None) -> None:
         """The content from where it is asked for; the connection may break after so many bytes."""

@@ -15,9 +15,22 @@ from typing import Any
 
 import pytest
 from clips import another, write_clip, write_image
-from fakes import CtrlC, Notes, assert_consistent, contents, paint, painted_eyes, rows, scene
+from fakes import (
+    CtrlC,
+    Notes,
+    assert_consistent,
+    contents,
+    paint,
+    painted_eyes,
+    pictures,
+    query,
+    rows,
+    scene,
+)  # fmt: skip
 from mishaps import times, troubled_eyes
+from servers import serving, without_proxies
 
+from facegrab.address import located
 from facegrab.cataloguing import scan_into
 from facegrab.errors import DeviceError, FaceGrabError, MissingError, SettingError, WeightsError
 from facegrab.grab import FaceGrab
@@ -243,7 +256,7 @@ def test_one_that_takes_too_long_is_started_elsewhere(
     cluster: Any, red: Path, films: list[Path], local: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("facegrab.cluster.LATE_SECONDS", 1.0)
+    monkeypatch.setattr("facegrab.desk.LATE_SECONDS", 1.0)
     run(red, films, tmp_path / "out", cluster.address, troubled_eyes(tmp_path, "waits-once"))
     assert times(tmp_path) >= 2
     assert_same(tmp_path / "out", local)
@@ -271,6 +284,23 @@ def test_a_driver_that_is_stopped_goes_on(
     summary = run(red, films, tmp_path / "out", cluster.address)
     assert summary.frames_known >= 4
     assert_same(tmp_path / "out", local)
+
+
+def test_a_film_on_a_web_server(
+    cluster: Any, red: Path, films: list[Path], local: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    without_proxies(monkeypatch)
+    with serving(lambda handler: handler.serve_part(films[0].read_bytes())) as server:
+        run(red, [Path(films[0])], tmp_path / "here")
+        address = located(f"{server.address}/film.mp4")
+        run(red, [address], tmp_path / "there", cluster.address)
+    assert rows_of_faces(tmp_path / "there") == rows_of_faces(tmp_path / "here")
+    assert pictures(tmp_path / "there") == pictures(tmp_path / "here")
+
+
+def rows_of_faces(folder: Path) -> list[Any]:
+    return query(folder, "SELECT frame, number, x0, embedding, shot, track FROM face ORDER BY 1, 2")
 
 
 class TestRefused:

@@ -13,8 +13,9 @@ import facegrab
 
 ROOT = Path(facegrab.__file__).parent
 
-GROUND = {"errors", "settings", "summary", "types"}
+GROUND = {"address", "errors", "settings", "summary", "types"}
 MAY_IMPORT = {
+    "address": set(),
     "errors": set(),
     "types": set(),
     "summary": set(),
@@ -42,7 +43,9 @@ MAY_IMPORT = {
     "crew": GROUND | {"models", "task"},
     "alone": {"task", "vision"},
     "seer": GROUND | {"media", "store", "task"},
-    "cluster": GROUND | {"models", "seer", "task"},
+    "desk": {"task"},
+    "raylink": {"errors", "settings"},
+    "cluster": GROUND | {"desk", "models", "raylink", "seer", "task"},
     "engines": {"cluster", "crew", "settings", "task"},
     "relay": GROUND | {"media", "task"},
     "visit": GROUND | {"media", "store", "survey", "task", "vision"},
@@ -141,7 +144,9 @@ ONLY_IN = {
     "fastapi": {"view"},
     "uvicorn": {"view"},
     "markupsafe": {"view"},
-    "ray": {"cluster", "seer"},
+    "ray": {"raylink", "seer"},
+    "fsspec": {"media"},
+    "s3fs": {"media"},
     "pyarrow": {"store"},
     "dlib": set(),
 }
@@ -211,5 +216,5 @@ def test_every_library_is_declared() -> None:
     for library in used - set(sys.stdlib_module_names) - {"facegrab"}:
         needed, extras = text.split("[project.optional", 1)
         # Asked for by one command or option, which names the extra.
-        where = extras if library in ("pyarrow", "ray") else needed
+        where = extras if library in ("fsspec", "pyarrow", "ray", "s3fs") else needed
         assert f'"{module_of.get(library, library)}' in where, library

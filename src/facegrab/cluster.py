@@ -8,34 +8,26 @@ back.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
-from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any, Self
 
+from facegrab.desk import Desk, Job
 from facegrab.errors import DeviceError, FaceGrabError
 from facegrab.models.compute import CUDA
+from facegrab.raylink import connect, load_ray
 from facegrab.seer import Ready, Refused, Seer, own_version
-from facegrab.settings import AUTO, ProcessSettings
 from facegrab.task import Orders, Part, SetAsideError, Task
 
 logger = logging.getLogger(__name__)
 
 TRIES = 3
 """Workers that a segment may cost."""
-LATE_TIMES, LATE_SECONDS = 4, 30.0
-"""A segment is started again elsewhere when it takes so many times as long as half of the others
-do, and so long at least: that long networks take to load on a node that comes new."""
-AHEAD = 4
-"""Segments started and not yet taken, for each worker: what is done too early waits in memory."""
-CONNECT_SECONDS = 5.0
-"""For the cluster to answer; Ray itself tries for minutes."""
 OTHERS_SECONDS = 30.0
 """That the start waits for the other workers when the first one is ready: what they lack is told
 before the work begins, but nodes may be in use by others."""
@@ -44,22 +36,12 @@ _POLL_SECONDS = 0.1
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
-    """A segment that is to be looked through."""
-
-    task: Task
-    future: Future[Part] = field(default_factory=Future)
-    copies: int = 0
-    lost: int = 0
-
-
-@dataclass(eq=False, slots=True)
 class _Hand:
     """A worker, and what it is at."""
 
     actor: Any
     ready: Ready | None = None
-    job: _Job | None = None
+    job: Job | None = None
     since: float = 0.0
 
 
@@ -68,13 +50,18 @@ class Cluster:
 
     Args:
         orders: what they have to know.
+        ray: what stands in for Ray; None for itself.
+        clock: seconds that never go back.
 
     Raises:
         DeviceError: Ray is not installed, there is no cluster, or it is of another version.
     """
 
-    def __init__(self, orders: Orders) -> None:
-        self._ray = _ray()
+    def __init__(
+        self, orders: Orders, ray: Any = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ray = ray or load_ray()
+        self._clock = clock
         process = orders.process
         self._cpus = process.threads or 1
         # Of one card as many workers as --jobs says.
@@ -87,19 +74,16 @@ class Cluster:
         self._idle: list[_Hand] = []
         self._unfit = 0
         self._lock = threading.Condition()
-        self._queue: deque[_Job] = deque()
-        self._untaken: set[Future[Part]] = set()
-        self._took: deque[float] = deque(maxlen=500)
+        self._desk = Desk()
         self._error: FaceGrabError | None = None
         self._stop = False
         self._looked_round = 0.0
         self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
 
     def __enter__(self) -> Self:
-        self._connect(self._orders.process)
+        self._ours = connect(self._ray, self._orders.process.address)
         try:
-            self._seer = self._remote()
-            self._first_workers()
+            self.begin()
             self._thread.start()
         except BaseException:
             self._disconnect()
@@ -117,57 +101,44 @@ class Cluster:
     def is_busy(self) -> bool:
         """Whether there is enough to do for all until something comes back."""
         with self._lock:
-            return len(self._queue) >= 2 * max(len(self._hands) + len(self._idle), 1)
+            return len(self._desk.queue) >= 2 * max(self._workers, 1)
+
+    @property
+    def unclaimed(self) -> int:
+        """Segments given out that nobody has taken yet."""
+        with self._lock:
+            return self._desk.unclaimed
 
     def see(self, task: Task) -> Future[Part]:
         """Has a segment looked through, when one of them comes to it."""
-        job = _Job(task)
         with self._lock:
-            self._queue.append(job)
             self._lock.notify_all()
-        return job.future
+            return self._desk.add(task)
 
     def take(self, future: Future[Part]) -> Part:
         """What came of a segment, see Engine."""
         try:
             return future.result()
         finally:
-            self._let_go(future)
+            with self._lock:
+                self._desk.let_go(future)
+                self._lock.notify_all()
 
     def drop(self, future: Future[Part]) -> None:
         """Nobody waits for a segment any more."""
-        future.cancel()
-        self._let_go(future)
-
-    def _let_go(self, future: Future[Part]) -> None:
         with self._lock:
-            self._untaken.discard(future)
+            future.cancel()
+            self._desk.let_go(future)
             self._lock.notify_all()
 
-    # The connection
+    def begin(self) -> None:
+        """Has workers begin, and waits until one of them is ready.
 
-    def _connect(self, process: ProcessSettings) -> None:
-        """Raises DeviceError: there is no cluster, or it is of another version."""
-        ray, address = self._ray, process.address
-        if ray.is_initialized():
-            return
-        if address != AUTO:
-            _require_answer(address)
-        try:
-            ray.init(
-                address=address, log_to_driver=False, logging_level=logging.ERROR,
-                configure_logging=False,
-            )  # fmt: skip
-        except ConnectionError as error:
-            raise DeviceError(_no_cluster(address)) from error
-        except (RuntimeError, ValueError, OSError) as error:
-            said = " ".join(str(error).split())
-            if "ersion mismatch" in said:
-                raise DeviceError(
-                    f"the Ray cluster is of another version than this machine: {said}"
-                ) from error
-            raise DeviceError(f"{_no_cluster(address)} ({said})") from error
-        self._ours = True
+        Raises:
+            see _first_workers.
+        """
+        self._seer = self._remote()
+        self._first_workers()
 
     def _disconnect(self) -> None:
         for hand in (*self._hands.values(), *self._idle):
@@ -187,6 +158,10 @@ class Cluster:
         )(Seer)
 
     # The workers
+
+    @property
+    def _workers(self) -> int:
+        return len(self._hands) + len(self._idle)
 
     def _room(self) -> int:
         """Workers that the nodes there are have room for, whatever else they are at."""
@@ -212,12 +187,12 @@ class Cluster:
             )
         self._grow()
         end: float | None = None
-        told = time.monotonic() + OTHERS_SECONDS
-        while self._hands and (end is None or time.monotonic() < end):
+        told = self._clock() + OTHERS_SECONDS
+        while self._hands and (end is None or self._clock() < end):
             self._settle(self._ended())
             if self._error is not None:
                 raise self._error
-            now = time.monotonic()
+            now = self._clock()
             if end is None and self._idle:
                 end = now + OTHERS_SECONDS
             elif end is None and now > told:
@@ -226,7 +201,7 @@ class Cluster:
 
     def _grow(self) -> None:
         """As many workers as there is room for."""
-        missing = self._room() - self._unfit - len(self._hands) - len(self._idle)
+        missing = self._room() - self._unfit - self._workers
         for _ in range(missing):
             self._await(_Hand(self._seer.remote(self._orders, str(Path.cwd()))))
 
@@ -241,20 +216,13 @@ class Cluster:
         for ref, hand in list(self._hands.items()):
             if hand.ready is not None and hand.ready.node not in alive:
                 del self._hands[ref]
-                self._again(hand.job)
+                if hand.job:
+                    self._desk.again(hand.job)
                 self._kill(hand)
         gone = [hand for hand in self._idle if hand.ready and hand.ready.node not in alive]
         for hand in gone:
             self._idle.remove(hand)
             self._kill(hand)
-
-    def _again(self, job: _Job | None) -> None:
-        """A segment goes back to the front, if nobody else is at it."""
-        if job is None or job.future.done():
-            return
-        job.copies -= 1
-        if job.copies == 0:
-            self._queue.appendleft(job)
 
     def _kill(self, hand: _Hand) -> None:
         with suppress(Exception):
@@ -264,26 +232,39 @@ class Cluster:
 
     def _run(self) -> None:
         try:
-            while True:
-                with self._lock:
-                    if self._stop:
-                        return
-                    self._look_round()
-                    self._start()
-                    if not self._hands:
-                        self._lock.wait(_POLL_SECONDS)
-                        continue
-                ended = self._ended()
-                with self._lock:
-                    self._settle(ended)
+            while self.step():
+                pass
         except Exception as error:  # noqa: BLE001 - told to whoever waits
             self._fail(error)
+
+    def step(self) -> bool:
+        """Gives out what there is to do, and takes what comes back in the next moment.
+
+        Returns:
+            whether there is to be another one.
+        """
+        with self._lock:
+            if self._stop:
+                return False
+            self._look_round()
+            self._start()
+            if not self._hands:
+                self._rest()
+                return True
+        ended = self._ended()
+        with self._lock:
+            self._settle(ended)
+        return True
+
+    def _rest(self) -> None:
+        """There is nothing to wait for but more to do."""
+        self._lock.wait(_POLL_SECONDS)
 
     def _fail(self, error: Exception) -> None:
         """The cluster is gone: nobody shall wait for it."""
         said = " ".join(str(error).split())[:300]
         with self._lock:
-            jobs = {*self._queue, *(hand.job for hand in self._hands.values() if hand.job)}
+            jobs = {*self._desk.queue, *(hand.job for hand in self._hands.values() if hand.job)}
             for job in jobs:
                 if not job.future.done():
                     job.future.set_exception(
@@ -292,45 +273,32 @@ class Cluster:
                             "it is back; it goes on where it stopped"
                         )
                     )
-            self._queue.clear()
+            self._desk.queue.clear()
 
     def _look_round(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked_round >= _LOOK_ROUND_SECONDS:
             self._looked_round = now
             self._leave_dead_nodes()
+            self._end_vain(now)
             self._grow()
 
     def _start(self) -> None:
-        """Gives workers that have nothing to do the next segments."""
-        most = AHEAD * (len(self._hands) + len(self._idle))
-        while self._idle and self._queue and len(self._untaken) < most:
-            job = self._queue.popleft()
-            if job.future.cancelled():
-                continue
-            self._untaken.add(job.future)
-            self._give(job)
-        for job in self._late() if self._idle else ():
-            if self._idle:
-                self._give(job)
+        """Gives workers that have nothing to do what is to be done."""
+        now = self._clock()
+        while self._idle and (job := self._desk.next(self._workers, now)):
+            hand = self._idle.pop()
+            hand.job, hand.since = job, now
+            self._hands[hand.actor.see.remote(job.task)] = hand
 
-    def _give(self, job: _Job) -> None:
-        hand = self._idle.pop()
-        hand.job, hand.since = job, time.monotonic()
-        job.copies += 1
-        self._hands[hand.actor.see.remote(job.task)] = hand
-
-    def _late(self) -> list[_Job]:
-        """Segments that one worker is at and that take far longer than others."""
-        if not self._took:
-            return []
-        limit = time.monotonic() - max(LATE_TIMES * median(self._took), LATE_SECONDS)
-        return [
-            hand.job
-            for hand in self._hands.values()
-            if hand.job and hand.since < limit and hand.job.copies == 1
-            and not hand.job.future.done()
-        ]  # fmt: skip
+    def _end_vain(self, now: float) -> None:
+        """Ends workers that are late with what others have done; others come in their places."""
+        at_work = [(hand.job, hand.since) for hand in self._hands.values() if hand.job]
+        vain = self._desk.note_late(at_work, now)
+        for ref, hand in list(self._hands.items()):
+            if hand.job in vain:
+                del self._hands[ref]
+                self._kill(hand)
 
     def _ended(self) -> list[Any]:
         """What is waited for and there."""
@@ -374,7 +342,7 @@ class Cluster:
         else:
             self._error = self._error or error
 
-    def _seen(self, hand: _Hand, job: _Job, result: Part | Refused) -> None:
+    def _seen(self, hand: _Hand, job: Job, result: Part | Refused) -> None:
         hand.job = None
         self._idle.append(hand)
         if job.future.done():  # somebody else was faster, or nobody waits
@@ -382,8 +350,7 @@ class Cluster:
         if isinstance(result, Refused):
             job.future.set_exception(_named(result))
         else:
-            self._took.append(time.monotonic() - hand.since)
-            job.future.set_result(result)
+            self._desk.came(job, result, self._clock() - hand.since)
 
     def _died(self, hand: _Hand, error: Exception) -> None:
         """A worker died, as often as Ray tries; it starts again."""
@@ -401,36 +368,8 @@ class Cluster:
                 job.future.set_exception(SetAsideError(f"{TRIES} workers died of it"))
         else:
             job.lost += 1
-            self._again(job)
+            self._desk.again(job)
         self._await(hand)
-
-
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise DeviceError(
-            f"--engine ray needs Ray ({error}): pip install 'facegrab[ray]'"
-        ) from error
-    return ray
-
-
-def _no_cluster(address: str) -> str:
-    if address == AUTO:
-        return (
-            "this machine is part of no Ray cluster: ray start --head begins one, ray start "
-            "--address HOST:PORT joins one"
-        )
-    return f"no Ray cluster answers at {address}: is it HOST:PORT as ray start --head says?"
-
-
-def _require_answer(address: str) -> None:
-    """Raises DeviceError: nobody listens there."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError, ValueError) as error:
-        raise DeviceError(f"{_no_cluster(address)} ({error})") from error
 
 
 def _named(refused: Refused) -> FaceGrabError:

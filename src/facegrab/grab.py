@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from facegrab.address import Address
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
 from facegrab.early import Early
@@ -29,7 +29,7 @@ from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
 from facegrab.shard import Shard
 from facegrab.sharding import own, share, unknown
 from facegrab.store import picked
-from facegrab.store.files import as_text
+from facegrab.store.files import as_text, real_path
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
 from facegrab.task import Orders
@@ -266,7 +266,8 @@ def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]
         images = source.images
         for place, names in written.items():
             where = folder.folder / place
-            if images and where.is_dir() and images[0].parent.samefile(where):
+            here = images and not isinstance(images[0], Address) and where.is_dir()
+            if here and images[0].parent.samefile(where):
                 images = tuple(image for image in images if image.name not in names)
         if images or not source.images:
             kept.append(replace(source, images=images))
@@ -281,7 +282,7 @@ def _check_all_there(sources: Sequence[Source], folder: Output) -> None:
     for source in sources:
         with suppress(FaceGrabError):  # the run will tell
             finished.pop(content_key(source), None)
-    paths = {as_text(Path(os.path.realpath(source.path))) for source in sources}
+    paths = {as_text(real_path(source.path)) for source in sources}
     for path in finished.values():
         if path not in paths:
             raise StoreError(

@@ -35,6 +35,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _info(options: argparse.Namespace) -> None:
     from facegrab.indexing import info
+    from facegrab.store.files import printable
 
     found = info(options.index)
     if options.json:
@@ -60,6 +61,8 @@ def _info(options: argparse.Namespace) -> None:
             f"(1 in {each.every}) for faces of {each.smallest_px:g} px and more; "
             f"detector {each.detector or 'unknown'}, recogniser {each.recogniser or 'unknown'}"
         )
+        for line in each.warnings:
+            _say(f"      warning: {printable(line)}")
     if faces:
         _say(_BIOMETRIC)
 

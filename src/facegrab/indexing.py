@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import is_address
 from facegrab.errors import MissingError, StoreError
 from facegrab.media.source import is_pattern
 from facegrab.people.decide import decide
@@ -49,6 +50,7 @@ class SourceInfo:
         complete: to the source's end.
         forgotten: faces of other people were removed.
         shard: share of the source that was looked at, K/N; empty: all of it.
+        warnings: what was odd about it, and segments that were set aside, a line each.
     """
 
     number: int
@@ -68,6 +70,7 @@ class SourceInfo:
     complete: bool
     forgotten: bool
     shard: str
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,11 @@ def sources_in(path: Path) -> list[str]:
             f"{file} holds shares only: put them together with facegrab index merge, or name the "
             "sources with -i"
         )
-    there = [each for each in paths if Path(each).exists() or is_pattern(Path(each).name)]
+    there = [
+        each
+        for each in paths
+        if is_address(each) or Path(each).exists() or is_pattern(Path(each).name)
+    ]
     if not there:
         raise MissingError(f"none of the sources of {file} is where it was: name them with -i")
     for gone in set(paths) - set(there):
@@ -297,6 +304,7 @@ def _source_info(database: Database, seen: Seen) -> SourceInfo:
         complete=seen.complete,
         forgotten=seen.forgotten,
         shard=str(detection.get("shard", "")),
+        warnings=seen.warnings,
     )
 
 

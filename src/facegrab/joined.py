@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from facegrab.address import located
 from facegrab.errors import MediaError
 from facegrab.media.source import Source
 from facegrab.people.link import Linker
@@ -156,7 +157,7 @@ class _Joined(Gather):
     """
 
     def __init__(self, chain: Chain, content: str, asked: Request, index: Index) -> None:
-        source = Source(Path(chain.shares[0].seen.path))
+        source = Source(located(chain.shares[0].seen.path))
         super().__init__(source, content, asked, None, _Into(index), lambda *_: None)
         self._chain = chain
 
@@ -200,7 +201,7 @@ def join(chain: Chain, content: str, asked: Request, index: Index) -> Seen | Non
         return None
     first, seen = sound[0].kept, chain.shares[0].seen
     facts = _Facts(
-        Path(seen.path), asked.every, seen.width, seen.height, seen.frame_count,
+        located(seen.path), asked.every, seen.width, seen.height, seen.frame_count,
         seen.duration_seconds,
     )  # fmt: skip
     relay = Relay(facts, first.segment)

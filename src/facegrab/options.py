@@ -87,7 +87,8 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="PATH",
         help="where to look: a video, an image, an image pattern (frames/img_%%04d.jpg), a glob, "
-        "a folder of images or of videos (with its sub-folders); several may be given. With "
+        "a folder of images or of videos (with its sub-folders), or an address: s3://bucket/films/ "
+        "(pip install 'facegrab[s3]'), https://host/film.mp4; several may be given. With "
         "--index it may be left out: then all that the index holds",
     )
     group.add_argument(

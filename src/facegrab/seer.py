@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source
@@ -107,9 +108,13 @@ class Seer:
         try:
             content = content_key(task.source)
         except (MissingError, AccessError, MediaError) as error:
+            way_out = (
+                "give every node the keys and the network for it"
+                if isinstance(path, Address)
+                else "put it where every node finds it by the same path"
+            )
             raise MissingError(
-                f"{path} cannot be read on node {host} ({error}): put it where every node finds it "
-                "by the same path"
+                f"{path} cannot be read on node {host} ({error}): {way_out}"
             ) from error
         if content != task.content:
             raise MissingError(f"{path} is another file on node {host}: put the same one there")
@@ -143,6 +148,10 @@ def _host() -> str:
 def _from(folder: Path, task: Task) -> Task:
     """The task with paths that begin at the root."""
     source = task.source
-    there = Source(folder / source.path, tuple(folder / image for image in source.images))
+    there = Source(_below(folder, source.path), tuple(_below(folder, i) for i in source.images))
     place = None if task.place is None else replace(task.place, source=there)
     return replace(task, source=there, place=place)
+
+
+def _below(folder: Path, path: Path) -> Path:
+    return path if isinstance(path, Address) else folder / path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -20,11 +20,12 @@ from facegrab.question import Place, Question
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.album import Album, Tray
-from facegrab.types import Frame, Segment
+from facegrab.types import Faces, Frame, Segment
 from facegrab.vision.look import Eyes, Look
 
 NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 """Of a frame that was looked at elsewhere."""
+_COLUMNS = fields(Faces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,15 @@ class Part:
     seconds: dict[str, float]
     aside: bool = False
 
+    @property
+    def size_bytes(self) -> int:
+        """Of what it holds: the faces, and extracts that are here as what a file holds."""
+        images = (image for batch in self.batches for _, image in batch.extracts or ())
+        size = sum(len(image) for image in images if isinstance(image, bytes))
+        for batch in self.batches:
+            size += sum(int(getattr(batch.faces, each.name).nbytes) for each in _COLUMNS)
+        return size
+
     @classmethod
     def set_aside(cls, segment: Segment, following: Segment | None, why: str) -> Part:
         """Of a segment that cannot be looked at, though others can.
@@ -97,7 +107,10 @@ class Part:
             why: for people.
         """
         end = "on" if following is None else f"to {following.first_frame - 1}"
-        note = f"set aside, from frame {segment.first_frame} {end}: {why}"
+        note = (
+            f"set aside, from frame {segment.first_frame} {end}: {why}; to look at it again: "
+            "facegrab index forget, and the same command"
+        )
         read = (following or segment).frames_read
         return cls((), following, read, segment.frames_damaged, None, (note,), {}, aside=True)
 

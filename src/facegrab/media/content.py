@@ -8,6 +8,7 @@ from typing import Protocol
 
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media.reader import check_file
+from facegrab.media.remote import open_file
 from facegrab.media.source import Source
 
 # A file of a megabyte or less is read whole; of a larger one 16 blocks, the first and the last
@@ -56,7 +57,7 @@ def _add(digest: _Hash, path: Path, blocks: int, block_bytes: int) -> None:
     size = check_file(path)
     digest.update(size.to_bytes(8, "big"))
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_file(path, block_bytes) as file:
             if size <= blocks * block_bytes:
                 digest.update(file.read(size))
                 return

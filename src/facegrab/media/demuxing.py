@@ -9,10 +9,12 @@ from pathlib import Path
 
 import av
 from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from facegrab.address import Address
 from facegrab.errors import MediaError
 from facegrab.media.ahead import MAX_REORDER
 from facegrab.media.container import (
@@ -22,7 +24,8 @@ from facegrab.media.container import (
     ticks,
 )
 from facegrab.media.convert import check_size
-from facegrab.media.reader import MAX_PIXELS
+from facegrab.media.reader import MAX_PIXELS, check_file
+from facegrab.media.remote import RemoteFile
 from facegrab.types import Segment
 
 _LOG = logging.getLogger(__name__)
@@ -73,7 +76,7 @@ class Demuxing:
         self._path = path
         self.notes: list[str] = []
         self._end_seconds = 0.0
-        self.container = open_container(path, hardware) if hardware else open_container(path)
+        self.container = self._open(hardware)
         try:
             self.stream = pick_stream(self.container, path)
             self.is_indexed = self.container.format.name.startswith(_INDEXED)
@@ -82,6 +85,12 @@ class Demuxing:
         except BaseException:
             self.container.close()
             raise
+
+    def _open(self, hardware: HWAccel | None) -> InputContainer:
+        path = self._path
+        if isinstance(path, Address):  # what reading it raises, PyAV raises again
+            return open_container(path, hardware, RemoteFile(path, check_file(path)))
+        return open_container(path, hardware) if hardware else open_container(path)
 
     def _set_up(self, hardware: HWAccel | None) -> None:
         codec = self.stream.codec_context

@@ -13,6 +13,7 @@ from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import segments
 from facegrab.media.header import image_size
 from facegrab.media.reader import MAX_PIXELS, FrameReader, check_file
+from facegrab.media.remote import open_file
 from facegrab.media.source import Source
 from facegrab.media.tally import Tally
 from facegrab.types import Frame, Image, Segment
@@ -36,12 +37,12 @@ def read_image(path: Path) -> Image:
         AccessError: it may not be read.
         MediaError: it is no readable image, or larger than 512 MB or 2**27 pixels.
     """
-    path = Path(path)
     if check_file(path) > MAX_FILE_BYTES:
         raise MediaError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MB, too large an image")
     try:
         # Read here, not by OpenCV: it cannot open every name on every system.
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}") from error
     size = image_size(data)

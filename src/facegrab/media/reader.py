@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from facegrab.address import Address
 from facegrab.errors import AccessError, MediaError, MissingError, SettingError
+from facegrab.media.remote import size_of
 from facegrab.media.tally import Tally
 from facegrab.types import Frame, Segment
 
@@ -120,6 +122,8 @@ def check_file(path: Path) -> int:
         AccessError: it may not be read.
         MediaError: it is a folder, a device or pipe, or empty.
     """
+    if isinstance(path, Address):
+        return _not_empty(path, size_of(path))
     try:
         status = path.stat()
         # Opening a pipe would wait for its other end: what it is comes first.
@@ -134,6 +138,10 @@ def check_file(path: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
         raise MediaError(f"{path} is {what}, no video and no image")
-    if status.st_size == 0:
+    return _not_empty(path, status.st_size)
+
+
+def _not_empty(path: Path, size_bytes: int) -> int:
+    if size_bytes == 0:
         raise MediaError(f"{path} is empty")
-    return status.st_size
+    return size_bytes

@@ -11,9 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from facegrab.address import Address, is_address
 from facegrab.errors import AccessError, MissingError
 from facegrab.media.header import image_size
+from facegrab.media.remote import files_at, open_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,14 +64,18 @@ class Source:
 def find_sources(inputs: Sequence[PathName] | PathName) -> list[Source]:
     """The sources that the inputs name, each once.
 
-    An input is a video or image file, a folder (searched recursively: one source per video, one per
-    folder of images), an image pattern (``img_%04d.jpg``) or a glob (``clips/*.mp4``, ``**``). What
-    exists under exactly that name is taken as it is, so names may hold ``%``, ``[`` or ``*``.
+    An input is a video or image file, here or at an address (``s3://``, ``http://``,
+    ``https://``), a folder, here or in a bucket (searched recursively: one source per video, one
+    per folder of images), an image pattern (``img_%04d.jpg``) or a glob (``clips/*.mp4``,
+    ``**``). What exists under exactly that name is taken as it is, so names may hold ``%``, ``[``
+    or ``*``.
     Hidden files are left out unless named. Order: as given, then by name with numbers by value.
 
     Raises:
         MissingError: an input names nothing, or a folder holds neither video nor image.
         AccessError: an input may not be read.
+        MediaError: an address does not answer.
+        DeviceError: what an address needs is not installed.
     """
     names = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     found: dict[tuple[str, ...], Source] = {}
@@ -89,6 +97,10 @@ def _natural_name(name: str) -> tuple[str | int, ...]:
 
 
 def _expand(name: str) -> list[Source]:
+    if is_address(name):
+        return _from_address(name)
+    if name.lower().startswith("file://"):
+        name = url2pathname(urlsplit(name).path)
     path = Path(name)
     mode = _mode(path) if name else None
     if mode is not None:
@@ -97,6 +109,8 @@ def _expand(name: str) -> list[Source]:
         return _from_pattern(path)
     if glob.has_magic(name):
         return _from_glob(path)
+    if "://" in name:
+        raise MissingError(f"{name}: of addresses s3://, http://, https:// and file:// are read")
     raise MissingError(f"no such file or folder: {name or repr(name)}")
 
 
@@ -116,11 +130,25 @@ def _from_file(path: Path) -> Source:
     return Source(path, (path,) if _is_image(path) or _looks_like_image(path) else ())
 
 
+def _from_address(name: str) -> list[Source]:
+    path, below = files_at(name)
+    if below is None:
+        return [Source(path, (path,) if _is_image(path) or _looks_like_image(path) else ())]
+    depth = len(path.parts)
+    shown = (each for each in below if not any(p.startswith(".") for p in each.parts[depth:]))
+    sources = _group(shown)
+    if not sources:
+        raise MissingError(f"no such file, and no video and no image in a folder {path}")
+    return sources
+
+
 def _looks_like_image(path: Path) -> bool:
     """By its first bytes, for a file that was named outright and whose name does not tell."""
-    if path.suffix.lower() in VIDEO_EXTENSIONS or not path.is_file():
+    if path.suffix.lower() in VIDEO_EXTENSIONS:
         return False
-    with path.open("rb") as file:
+    if not isinstance(path, Address) and not path.is_file():
+        return False
+    with open_file(path, _SNIFFED_BYTES) as file:
         return image_size(file.read(_SNIFFED_BYTES)) is not None
 
 
@@ -251,7 +279,11 @@ def _is_image(path: Path) -> bool:
 def _identity(source: Source) -> tuple[str, ...]:
     """Equal for two sources that read the same files in the same order."""
     if not source.images:
-        return (os.path.realpath(source.path),)
+        return (_real(source.path),)
     # Only folders are resolved: resolving each of 100,000 images takes seconds.
-    folders = {folder: os.path.realpath(folder) for folder in {p.parent for p in source.images}}
+    folders = {folder: _real(folder) for folder in {p.parent for p in source.images}}
     return tuple(str(Path(folders[image.parent], image.name)) for image in source.images)
+
+
+def _real(path: Path) -> str:
+    return str(path) if isinstance(path, Address) else os.path.realpath(path)

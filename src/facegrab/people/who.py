@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import is_address
 from facegrab.errors import AccessError, GalleryError, MissingError, SettingError
 from facegrab.models.specs import RecogniserSpec
 from facegrab.people.gallery import Gallery
@@ -165,6 +166,8 @@ def _composed(name: str) -> str:
 
 
 def _exists(path: str) -> bool:
+    if is_address(path):
+        return True
     try:
         return Path(path).exists()
     except (OSError, ValueError):  # longer than any, or of characters that no name has

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, OutputError
 
 LONGEST_NAME_BYTES = 150
@@ -22,6 +23,7 @@ PART = ".part"
 """What a file is called after that is not whole yet."""
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_MEANT = re.compile(r"(s3|gs|https?|file):", re.IGNORECASE)
 _JOINERS = "\u200c\u200d"
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)$", re.IGNORECASE)
 
@@ -91,9 +93,28 @@ def make_folder(path: Path) -> None:
         raise AccessError(f"no permission to write into {path}: choose another output folder")
 
 
+def require_here(path: Path) -> None:
+    """Refuses a path that was meant as an address: it would become a folder called ``s3:``.
+
+    Raises:
+        OutputError: it is one.
+    """
+    scheme, *rest = path.parts or ("",)
+    if _MEANT.fullmatch(scheme):
+        raise OutputError(
+            f"{scheme}//{'/'.join(rest)} is elsewhere: results are written to this machine's "
+            "folders only, from where they can be copied"
+        )
+
+
 def as_text(path: Path) -> str:
     r"""The path; bytes in it that are no UTF-8, which no table or terminal takes, as ``\udcxx``."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def real_path(path: Path) -> Path:
+    """The path by which the system itself knows it; an address stays."""
+    return path if isinstance(path, Address) else Path(os.path.realpath(path))
 
 
 def printable(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from facegrab.store.database import Database
-from facegrab.store.files import as_text, make_folder
+from facegrab.store.files import as_text, make_folder, real_path, require_here
 from facegrab.store.index import Index, Request, Seen
 
 
@@ -19,9 +18,13 @@ class Library:
 
     Args:
         path: of the file; made if missing, with the folders above it.
+
+    Raises:
+        OutputError: it is the address of something elsewhere.
     """
 
     def __init__(self, path: Path) -> None:
+        require_here(path)
         self.path = path
         self._stack = ExitStack()
         self._index: Index | None = None
@@ -96,7 +99,7 @@ def begin_look(
         path: where it lies.
         facts: width, height, duration_seconds and frame_count of it.
     """
-    real = Path(os.path.realpath(path))
+    real = real_path(path)
     with index.database.transaction():
         for replaced in index.replaced(real, content):
             index.remove(replaced)
@@ -107,7 +110,7 @@ def begin_look(
 
 def note_moved(index: Index, seen: Seen, path: Path, images: Sequence[Path]) -> None:
     """Notes where a source lies now, if that has changed."""
-    real = Path(os.path.realpath(path))
+    real = real_path(path)
     if seen.path != as_text(real):
         with index.database.transaction():
             index.moved(seen.row, real, images)

@@ -12,7 +12,7 @@ from facegrab.errors import FaceGrabError, OutputError
 from facegrab.store.album import Album
 from facegrab.store.answers import Answers, Entered, Rows, Tally
 from facegrab.store.database import LIBRARY, OWN, Database
-from facegrab.store.files import as_text, make_folder, safe_name, writing
+from facegrab.store.files import as_text, make_folder, real_path, require_here, safe_name, writing
 from facegrab.store.index import Index, Request, Seen
 from facegrab.store.library import begin_look, note_moved
 from facegrab.store.origin import Origin
@@ -50,10 +50,13 @@ class Output:
         kept: Callable[[Sequence[str]], object] | None = None,
         question: Mapping[str, Any] | None = None,
     ) -> None:
+        require_here(folder)
         with writing(folder):
             in_the_way = folder.exists() and not folder.is_dir()
         if in_the_way:
             raise OutputError(f"{folder} is no folder: choose another output")
+        if library is not None:
+            require_here(library)
         self.folder = folder
         self._kept = kept
         self._question = question
@@ -127,7 +130,7 @@ class Output:
             StoreError: it holds another run's result.
         """
         database, album, _, answers = self._open()
-        real = Path(os.path.realpath(path))
+        real = real_path(path)
         with database.transaction():
             entered = answers.enter(content, real, safe_name(name), asked, scan)
             answers.leaving(entered.outdated)

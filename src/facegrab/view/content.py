@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from facegrab.address import located
 from facegrab.store.findings import Findings
 from facegrab.store.found import Appearance, FaceFound, SourceFound
 from facegrab.store.picked import copies
@@ -208,7 +209,7 @@ def _page(target: Path, number: int) -> Path:
 
 
 def _film(found: SourceFound, here: Path) -> Film:
-    path = Path(found.path)
+    path = located(found.path)
     length = "" if found.pictures or found.seconds is None else clock(found.seconds)
     return Film(found, path.name or found.path, link(place_of(found), here), length)
 

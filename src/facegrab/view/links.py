@@ -7,6 +7,9 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
+from facegrab.address import Address
+
+_IN_ADDRESSES = "/:?=&%+,;@~"
 _NO_UTF8 = re.compile(r"\\udc([89a-f][0-9a-f])")
 
 
@@ -17,6 +20,8 @@ def link(path: Path, folder: Path) -> str:
         path: absolute; what ``as_text`` wrote for bytes that are no UTF-8 is understood.
         folder: absolute, of the page.
     """
+    if isinstance(path, Address):
+        return quote(str(path), safe=_IN_ADDRESSES)
     # Back to the bytes that the file's name has.
     path = Path(_NO_UTF8.sub(lambda found: chr(0xDC00 + int(found[1], 16)), str(path)))
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facegrab.address import located
 from facegrab.store.album import leads_inside
 from facegrab.store.found import FaceFound, SourceFound
 from facegrab.view.links import at, clock, link
@@ -104,7 +105,7 @@ class Pictures:
     def moment(self, face: FaceFound) -> str:
         """Reference to the time in the source, or to the picture."""
         if face.picture is not None:
-            return link(Path(face.picture), self._target)
+            return link(located(face.picture), self._target)
         return self.time_in(face.source, face.seconds)
 
     def time_in(self, source: int, seconds: float) -> str:
@@ -124,7 +125,7 @@ class Pictures:
 
 def place_of(source: SourceFound) -> Path:
     """Where a source can be looked at; of an image pattern (``img_%04d.jpg``), its folder."""
-    path = Path(source.path)
+    path = located(source.path)
     return path.parent if source.pictures and "%" in path.name else path
 
 
