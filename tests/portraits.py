@@ -14,6 +14,7 @@ from fakes import random_faces
 from stores import ASKED, SETTINGS, add_scan
 
 from facegrab.models.details import EMBEDDING_LENGTH
+from facegrab.address import located
 from facegrab.store.answers import Answers, Extract, Rows
 from facegrab.store.database import OWN, Database
 from facegrab.store.index import Index
@@ -106,6 +107,7 @@ def write_portraits(
     person: str = "",
     verdict: str = "keep",
     content: str = "film",
+    films: str = "/films",
     settings: dict[str, Any] = DLIB,
     alignments: Sequence[str] = ("",),
 ) -> list[str]:
@@ -118,6 +120,7 @@ def write_portraits(
         person: whose.
         verdict: on them.
         content: of the film, and its name.
+        films: the folder that it lies in, or an address.
         settings: of the run.
         alignments: folders, for each an extract.
 
@@ -138,7 +141,7 @@ def write_portraits(
         write_image(folder / each.file, images[each.row])
     with Database(folder / "facegrab.db") as database:
         index, answers = Index(database), Answers(database, OWN, settings)
-        path = Path(f"/films/{content}.mp4")
+        path = located(f"{films}/{content}.mp4")
         scan = add_scan(index, faces, content, path=str(path))
         with database.transaction():
             index.update(scan, width=640, height=480)

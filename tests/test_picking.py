@@ -132,6 +132,12 @@ class TestPick:
         short = [row for row in table(out / "best") if "short" in row["source"]]
         assert len(short) >= 2
 
+    def test_an_address_is_said_as_it_was_given(self, tmp_path: Path) -> None:
+        write_portraits(tmp_path / "out", faces(4), films="s3://films/old")
+        pick(tmp_path / "out", 2)
+        told = {row["source"] for row in table(tmp_path / "out" / "best")}
+        assert told == {"s3://films/old/film.mp4"}
+
     def test_a_folder_for_each_person(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         write_portraits(out, faces(8), content="a", person="nick")

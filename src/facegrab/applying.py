@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from facegrab.address import located
 from facegrab.again import Again, Grouped, Grown
 from facegrab.answering import Answering
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError, StoreError
@@ -225,7 +226,7 @@ def source_of(known: SourceRow) -> Source:
 
 def _remembered_source(known: SourceRow, index: Index) -> Source:
     """A source that is gone, as far as its extracts' names need it."""
-    path = Path(known.path)
+    path = located(known.path)
     names = pictures(index, known.scan)
     last = max(names, default=-1)
-    return Source(path, tuple(Path(names.get(frame, known.path)) for frame in range(last + 1)))
+    return Source(path, tuple(located(names.get(frame, known.path)) for frame in range(last + 1)))

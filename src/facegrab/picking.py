@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import located
 from facegrab.again import OTHERS
 from facegrab.appraisal import Measured, Progress, is_extract, measure, read_extract
 from facegrab.errors import MediaError, MissingError
@@ -149,7 +150,7 @@ def _facts(measured: Measured, row: int) -> list[object]:
     qualities = (worth.total, worth.clear, worth.large, worth.lit, worth.free, worth.inside)
     turn = (measured.yaw[row], measured.pitch[row])
     return [
-        as_text(Path(source)),
+        as_text(located(source)),
         round(float(candidates.pts_seconds[row]), 6),
         int(candidates.frame[row]),
         int(candidates.shot[row]),

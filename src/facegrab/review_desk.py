@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import located
 from facegrab.applying import apply
 from facegrab.errors import (
     FaceGrabError,
@@ -263,7 +264,7 @@ class ReviewDesk:
         answered = bool(tracks.told[track] or tracks.refused[track])
         return Shown(
             self._reviewing.key(track),
-            Path(film.known.path).name,
+            located(film.known.path).name,
             clock(float(seconds[0]), tenths=True),
             clock(float(seconds[-1]), tenths=True),
             len(rows),

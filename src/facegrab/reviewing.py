@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab.address import located
 from facegrab.again import Grouped, Grown
 from facegrab.applying import Kept, again_of, opened
 from facegrab.errors import SettingError, StaleError
@@ -310,7 +311,7 @@ def _place(film: Film) -> Place:
     from facegrab.media.source import Source
 
     naming = Naming(film.known.name, "jpg", None, None)
-    return Place(Source(Path(film.known.path)), film.known.row, naming, film.known.content)
+    return Place(Source(located(film.known.path)), film.known.row, naming, film.known.content)
 
 
 def _lean(faces: Faces) -> Faces:

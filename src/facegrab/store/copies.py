@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from facegrab.address import located
 from facegrab.store.index import Index
 from facegrab.store.rows import COLUMNS, to_faces
 from facegrab.types import Faces
@@ -93,7 +94,7 @@ def pictures_between(index: Index, row: int, begin: int, end: int | None) -> lis
     """The image file of each of these faces; None where they are of a video."""
     with index.database.errors(index.schema):
         rows = list(_faces(index, row, "picture", begin, end))
-    return [None if picture is None else Path(str(picture)) for (picture,) in rows]
+    return [None if picture is None else located(str(picture)) for (picture,) in rows]
 
 
 def _faces(
