@@ -13,8 +13,8 @@ from clips import write_image
 from fakes import random_faces
 from stores import ASKED, SETTINGS, add_scan
 
-from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.address import located
+from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.store.answers import Answers, Extract, Rows
 from facegrab.store.database import OWN, Database
 from facegrab.store.index import Index
