@@ -30,6 +30,7 @@ from bench.media import Setup
 from bench.mtcnn import mtcnn
 from bench.networks import detector, landmarks, recogniser
 from bench.opened import report
+from bench.overhead import overhead
 from bench.pair import pair
 from bench.people import people
 from bench.pose import poses
@@ -77,6 +78,7 @@ MEASURES: dict[str, Measure] = {
     "cluster": cluster,
     "live": live,
     "report": report,
+    "overhead": overhead,
     "ancestor": ancestor,
 }
 
