@@ -1,7 +1,7 @@
 """What ``--engine ray`` costs beside a local run, on a cluster of this machine.
 
-All is pinned: the local run, then the cluster and its driver, to one processor; then those to two. So
-whatever Ray, the driver and the sending cost is in the figures.
+All is pinned: the local run, then the cluster and its driver, to one processor; then those to two.
+So whatever Ray, the driver and the sending cost is in the figures.
 """
 
 from __future__ import annotations
