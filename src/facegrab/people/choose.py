@@ -20,8 +20,9 @@ UNLIKE_BITS = 24.0
 YAW_DEGREES, PITCH_DEGREES = 15.0, 12.0
 """Of a bin of turns that picks are spread over."""
 
-_WORTH_POWER = 3.0
-"""How much what a picture is worth counts beside how new it is."""
+_WORTH_POWER, _NEW_POWER = 3.0, 2.0
+"""How much what a picture is worth counts, and how new it is: with the second at 1, twelve of the
+company's blurred and dark faces are no less alike than at random."""
 _LEAST_NEW = 0.05
 
 
@@ -67,7 +68,7 @@ def choose(pictures: Pictures, count: int) -> IntArray:
     worth = pictures.worth.astype(np.float64) ** _WORTH_POWER
     chosen: list[int] = []
     while len(chosen) < count and left.any():
-        score = np.where(left, worth * np.maximum(new, _LEAST_NEW), -1)
+        score = np.where(left, worth * np.maximum(new, _LEAST_NEW) ** _NEW_POWER, -1)
         for each in spread:
             score *= each.share()
         row = int(score.argmax())
