@@ -13,6 +13,7 @@ from facegrab.people.gallery import Gallery
 from facegrab.people.judge import Asked, Person
 from facegrab.people.verdicts import DROP, KEEP, Verdicts
 from facegrab.store.reviews import APART, IS, IS_NOT, Part, Review
+from facegrab.store.reviews import ONE as ONE_PERSON
 from facegrab.types import Faces, FloatArray
 
 ONE = Asked((Person("", gallery(AXES[0])),), (), TOLERANCE, "euclidean")
@@ -64,6 +65,15 @@ def test_a_track_is_whose_it_was_said_to_be_however_far_it_is() -> None:
     verdicts = judged(faces, reviews((IS, "", of(faces, 1))))
     assert by_track(verdicts, faces) == {0: ("", DROP), 1: ("", KEEP)}
     assert verdicts.probability[faces.track == 1].tolist() == [1.0] * 8
+
+
+def test_those_who_are_one_person_are_that_however_many_parts_a_film_is_read_in() -> None:
+    faces = film((FIRST, AXES[4]), (LATER, AXES[5]))
+    said = reviews((ONE_PERSON, "", faces), (IS, "", of(faces, 0)))
+    judge = Evidence(said, "dlib").judge(ONE, FILM)
+    judge.see(of(faces, 0))
+    judge.see(of(faces, 1))
+    assert [set(each.verdict.tolist()) for each in judge.verdicts()] == [{KEEP}, {KEEP}]
 
 
 def test_whoever_stands_beside_the_person_is_somebody_else() -> None:
