@@ -165,7 +165,9 @@ def _answer_all(
         judge = again.judge(film.place) if again else question.judge(film.place)
         try:
             _settle(film, judge, answering, output, remembered)
-        except (MediaError, MissingError) as error:
+        except (MediaError, MissingError, AccessError) as error:
+            if isinstance(error, AccessError) and error is not film.why_not:
+                raise  # not the source, but the folder
             failed.append((film.known.path, str(error)))
     step("", len(films), len(films))
     if again:
