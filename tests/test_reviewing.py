@@ -10,13 +10,15 @@ import pytest
 from fakes import query, table
 from studio import BLUE, COUNT, DOUBT, EITHER, GREEN, LIME, RED, Studio
 
-from facegrab.applying import apply
-from facegrab.errors import MissingError, SettingError, StaleError, StoreError
+from facegrab.applying import apply, source_of
+from facegrab.errors import AccessError, MissingError, SettingError, StaleError, StoreError
 from facegrab.indexing import forget_others, forget_sources
+from facegrab.media.source import Source
 from facegrab.media.spans import SpansReader
 from facegrab.people.verdicts import ASK, DROP, KEEP
 from facegrab.reviewing import APART, IS, IS_NOT, ONE, SKIPPED, Reviewing
 from facegrab.store.database import Database
+from facegrab.store.sources import SourceRow
 
 pytestmark = pytest.mark.usefixtures("short_segments")
 
@@ -121,6 +123,35 @@ class TestAnswers:
             reviewing.say(IS, name, [0])
         assert reviewing.answers == 0
 
+    @pytest.mark.parametrize("said", [IS, IS_NOT, SKIPPED])
+    def test_what_could_not_be_read_back_is_not_kept(self, studio: Studio, said: str) -> None:
+        studio.asks("*", studio.film("v", RED, BLUE), "out", group=True)
+        reviewing = Reviewing(studio.home / "out")
+        with pytest.raises(SettingError):
+            reviewing.say(said, "x" * 300, [0])
+        assert Reviewing(studio.home / "out").answers == 0
+
+    def test_what_is_known_stays_if_the_folder_cannot_be_read_anew(
+        self, asked: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A run may take the folder while it is read."""
+
+        def in_use(*_: object) -> None:
+            raise StoreError("in use by another run")
+
+        reviewing = Reviewing(asked.home / "out")
+        key = reviewing.key(2)
+        with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
+            database.execute("UPDATE source SET complete = 0")
+        with monkeypatch.context() as patch:
+            patch.setattr("facegrab.reviewing._files", in_use)
+            with pytest.raises(StoreError, match="in use"):
+                reviewing.refresh()
+        assert (len(reviewing.films), reviewing.find(key)) == (2, 2)
+        assert reviewing.refresh()
+        reviewing.say(IS, "", [reviewing.find(key)])
+        assert verdicts(reviewing) == [KEEP, DROP, KEEP]
+
     def test_what_is_said_in_one_film_is_known_in_another(self, studio: Studio) -> None:
         films = [studio.film("v", DOUBT), studio.film("w", DOUBT + 6)]
         studio.asks(studio.of(RED), films, "out")
@@ -169,12 +200,14 @@ class TestTracks:
         told = {int(tracks.length[t]): bool(tracks.told[t]) for t in range(4)}
         assert told == {COUNT - 3: True, 3: False, COUNT: False}
 
-    def test_what_is_said_of_one_goes_for_all_that_are_one_person(self, studio: Studio) -> None:
+    def test_tracks_of_several_films_are_one_person_by_a_name_only(self, studio: Studio) -> None:
         films = [studio.film("v", GREEN), studio.film("w", BLUE)]
         studio.asks(studio.of(RED), films, "out")
         reviewing = Reviewing(studio.home / "out")
-        reviewing.say(ONE, "", [0, 1])
-        assert verdicts(reviewing) == [DROP, DROP]
+        with pytest.raises(SettingError, match="by a name"):
+            reviewing.say(ONE, "", [0, 1])
+        reviewing.say(IS, "Zoë", [0, 1])
+        assert reviewing.tracks.person.tolist() == ["Zoë", "Zoë"]
 
     def test_two_of_one_film_that_are_one_person_are_decided_together(self, studio: Studio) -> None:
         studio.asks(studio.of(RED), studio.film("v", GREEN, BLUE), "out")
@@ -223,6 +256,24 @@ class TestApply:
         assert path == str(films[0])
         assert "no such file" in why
         assert studio.images("out") == {"": COUNT, "Zoë": COUNT}
+
+    def test_a_video_that_may_not_be_read_does_not_keep_others_from_theirs(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        films = [studio.film("v", BLUE), studio.film("w", GREEN)]
+        studio.asks(studio.of(RED), films, "out")
+        Reviewing(studio.home / "out").say(IS, "Zoë", [0, 1])
+        real = source_of
+
+        def locked(known: SourceRow) -> Source:
+            if known.path.endswith("v.mp4"):
+                raise AccessError(f"no permission to read {known.path}")
+            return real(known)
+
+        monkeypatch.setattr("facegrab.applying.source_of", locked)
+        done = apply(studio.home / "out")
+        assert done.failed == ((str(films[0]), f"no permission to read {films[0]}"),)
+        assert studio.images("out") == {"Zoë": COUNT}
 
     def test_a_video_that_is_another_now_is_not_cut(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
@@ -364,6 +415,9 @@ class TestChanges:
             "UPDATE review_part SET embedding = x'007e007e'",
             "UPDATE told SET value = '{\"people\": [[1, 2]]}' WHERE name = 'question'",
             "UPDATE told SET value = '[' WHERE name = 'question'",
+            "UPDATE told SET value = json_set(value, '$.process', json('[1]'))",
+            "UPDATE told SET value = json_set(value, '$.recognition', 'auto')",
+            "UPDATE told SET value = json_set(value, '$.tolerance', 'TOLERANCE')",
             "UPDATE source SET every = 0",
         ],
     )
@@ -371,7 +425,7 @@ class TestChanges:
         reviewing = Reviewing(asked.home / "out")
         reviewing.say(IS, "", [0])
         with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
-            database.execute(damage)
+            database.execute(damage.replace("'TOLERANCE'", "json('1" + "0" * 400 + "')"))
         with pytest.raises(StoreError):
             Reviewing(asked.home / "out")
 

@@ -30,6 +30,7 @@ from facegrab.store.reviews import (
     APART,
     IS,
     IS_NOT,
+    LONGEST_NAME,
     ONE,
     SKIPPED,
     Part,
@@ -143,19 +144,16 @@ class Reviewing:
             StaleError: the folder has changed: it is read anew, and nothing is kept.
             StoreError, OutputError: the index is in use or cannot be written.
         """
-        if said == IS and person not in self.people:
-            if not person:
-                raise SettingError("a person needs a name")
-            check_names([*self.people, person])
-        if said == IS_NOT and self.asked.people and person not in self.people:
-            raise SettingError("say whose they are not: a name")
         with self.lock:
+            self._check_person(said, person)
+            if said == ONE and len({int(self._tracks.film[each]) for each in tracks}) > 1:
+                raise SettingError("Tracks of several films are made one person by a name")
             parts = [self._part(said, track, rows) for track in tracks]
             with Database(self.folder / INDEX_NAME, alone=False) as database:
                 self._check(database)
                 reviews = Reviews(database)
                 row = reviews.add(said, person, parts)
-                self._take(reviews)
+                self._take(reviews.all())
             self._decide()
             return row
 
@@ -174,7 +172,7 @@ class Reviewing:
                 self._check(database)
                 reviews = Reviews(database)
                 reviews.undo(max(mine))
-                self._take(reviews)
+                self._take(reviews.all())
             self._decide()
             return max(mine)
 
@@ -191,7 +189,7 @@ class Reviewing:
                     effect = in_effect(Reviews(database).rows())
                     if effect == self._evidence.in_effect:
                         return False
-                    self._take(Reviews(database))
+                    self._take(Reviews(database).all())
             if state != self._state:
                 self._read()
             else:
@@ -204,30 +202,42 @@ class Reviewing:
             self._read()
 
     def _read(self) -> None:
+        """Reads the folder; what is known of it stays if that cannot be done."""
         with ExitStack() as stack:
             database, index, kept = opened(stack, self.folder)
-            self._kept: Kept = kept
-            self.asked: Asked = kept.remembered.asked
-            self.films: list[Film] = []
-            self.unseen: list[str] = []
+            films: list[Film] = []
+            unseen: list[str] = []
             for known in source_rows(database):
                 seen = known.seen(index)
                 if seen is None:
-                    self.unseen.append(known.path)
+                    unseen.append(known.path)
                     continue
                 faces = _lean(index.faces(seen.row, known.sift(seen)))
-                self.films.append(Film(known, seen, faces, _files(database, known.row)))
-            self._state = _state(database)
-            self._compare = Comparing()
-            self._take(Reviews(database))
+                films.append(Film(known, seen, faces, _files(database, known.row)))
+            state, reviews = _state(database), Reviews(database).all()
+        self._kept: Kept = kept
+        self.asked: Asked = kept.remembered.asked
+        self.films, self.unseen, self._state = films, unseen, state
+        self._compare = Comparing()
         self._groups: Grouped | None = None
+        self._take(reviews)
         self._decide()
 
-    def _take(self, reviews: Reviews) -> None:
-        self._reviews: tuple[Review, ...] = reviews.all()
+    def _take(self, reviews: tuple[Review, ...]) -> None:
+        self._reviews = reviews
         self._evidence = Evidence(
             self._reviews, self._kept.remembered.recogniser.key, self._compare
         )
+
+    def _check_person(self, said: str, person: str) -> None:
+        if said == IS and person not in self.people:
+            if not person:
+                raise SettingError("a person needs a name")
+            check_names([*self.people, person])
+        if said == IS_NOT and self.asked.people and person not in self.people:
+            raise SettingError("say whose they are not: a name")
+        if len(person) > LONGEST_NAME:
+            raise SettingError("nobody has so long a name")
 
     def _check(self, database: Database) -> None:
         if _state(database) != self._state:

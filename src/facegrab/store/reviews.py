@@ -96,8 +96,8 @@ class Reviews:
         Raises:
             StoreError, OutputError: the index is in use or cannot be written.
         """
-        if said not in SAID:
-            raise ValueError(f"{said!r} cannot be said")
+        if said not in SAID or len(person) > LONGEST_NAME:  # which could not be read back
+            raise ValueError(f"{said!r} of {person[:40]!r} cannot be said")
         with self._db.transaction():
             cursor = self._db.execute(
                 "INSERT INTO review (said, person) VALUES (?, ?)", (said, person)
