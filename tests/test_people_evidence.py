@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from test_people_judge import AXES, TOLERANCE, at, faces_of, gallery, track
 
 from facegrab.people.evidence import MOST, Evidence
-from facegrab.people.gallery import Gallery
+from facegrab.people.gallery import Gallery, distances
 from facegrab.people.judge import Asked, Person
 from facegrab.people.verdicts import DROP, KEEP, Verdicts
 from facegrab.store.reviews import APART, IS, IS_NOT, Part, Review
@@ -170,3 +171,22 @@ def test_nothing_said_changes_nothing() -> None:
     assert Evidence().asked(ONE, FILM) is ONE
     assert Evidence().said(ONE, FILM) is None
     assert isinstance(ONE.people[0].gallery, Gallery)
+
+
+def test_a_thousand_answers_are_compared_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them one by one, for each film and answer, would take longer than the answer."""
+    calls = 0
+
+    def counted(*those: Any) -> FloatArray:
+        nonlocal calls
+        calls += 1
+        return distances(*those)
+
+    monkeypatch.setattr("facegrab.people.evidence.distances", counted)
+    faces = film((FIRST, at(0.1)))
+    evidence = Evidence(reviews(*[(IS, "", faces)] * 1000, content=OTHER), "dlib")
+    known = evidence.asked(ONE, FILM)
+    assert evidence.asked(ONE, FILM) is known
+    assert calls == 1
+    other = replace(ONE, tolerance=0.1)
+    assert evidence.asked(other, FILM).tolerance == 0.1
