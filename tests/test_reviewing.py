@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +336,26 @@ class TestApply:
         assert studio.images("out").keys() == {"Zoë", "person-2"} or studio.images(
             "out"
         ).keys() == {"Zoë", "person-1"}
+
+    def test_nobody_who_answers_waits_for_a_run(
+        self, asked: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It takes hours, and every page would stand still for ten seconds at each key."""
+        reviewing, waits = Reviewing(asked.home / "out"), list[float]()
+        reviewing.say(IS, "", [0])
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+        def impatient(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
+            waits.append(timeout)
+            return connect(path, timeout=0, **more)
+
+        with Database(asked.home / "out" / "facegrab.db"):
+            monkeypatch.setattr("sqlite3.connect", impatient)
+            with pytest.raises(StoreError, match="in use by another run"):
+                reviewing.say(IS, "", [0])
+            with pytest.raises(StoreError, match="in use by another run"):
+                reviewing.undo()
+        assert waits == [0, 0]
 
     def test_a_folder_in_use_is_left_alone(
         self, asked: Studio, monkeypatch: pytest.MonkeyPatch

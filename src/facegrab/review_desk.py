@@ -229,13 +229,16 @@ class ReviewDesk:
         def step(path: str, done: int, count: int) -> None:
             self._lines = (f"Source {done + 1} of {count}: {path}",) if path else self._lines
 
+        lines: tuple[str, ...] = ()
         try:
             done = apply(self._reviewing.folder, step, self._device)
+            lines = applied_lines(done.made, done.gone, done.there, done.failed)
+            self._lines = (*lines, "Writing the report.")
             self._renew()
             self._reviewing.reread()
-            self._lines = applied_lines(done.made, done.gone, done.there, done.failed)
-        except FaceGrabError as error:
-            self._lines = (str(error),)
+            self._lines = lines
+        except FaceGrabError as error:  # what was done before stays said
+            self._lines = (*lines, str(error))
 
     def _film(self, track: int) -> Film:
         return self._reviewing.films[int(self._reviewing.tracks.film[track])]

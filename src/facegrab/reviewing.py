@@ -22,7 +22,7 @@ from facegrab.people.said import Labels, spread
 from facegrab.people.verdicts import Verdicts
 from facegrab.people.who import check_names
 from facegrab.question import Place
-from facegrab.store.database import Database
+from facegrab.store.database import Database, may_be_held
 from facegrab.store.index import Seen
 from facegrab.store.naming import Naming
 from facegrab.store.output import INDEX_NAME
@@ -149,7 +149,7 @@ class Reviewing:
             if said == ONE and len({int(self._tracks.film[each]) for each in tracks}) > 1:
                 raise SettingError("Tracks of several films are made one person by a name")
             parts = [self._part(said, track, rows) for track in tracks]
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 self._check(database)
                 reviews = Reviews(database)
                 row = reviews.add(said, person, parts)
@@ -168,7 +168,7 @@ class Reviewing:
             mine = [row for row in rows if row in there] or there
             if not mine:
                 return None
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 self._check(database)
                 reviews = Reviews(database)
                 reviews.undo(max(mine))
@@ -183,7 +183,7 @@ class Reviewing:
             MissingError, StoreError: see above.
         """
         with self.lock:
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 state = _state(database)
                 if state == self._state:
                     effect = in_effect(Reviews(database).rows())
@@ -229,6 +229,11 @@ class Reviewing:
             self._reviews, self._kept.remembered.recogniser.key, self._compare
         )
 
+    def _database(self) -> Database:
+        """The index. A run holds it for hours: whoever answers is told so at once."""
+        file = self.folder / INDEX_NAME
+        return Database(file, alone=False, wait=not may_be_held(file))
+
     def _check_person(self, said: str, person: str) -> None:
         if said == IS and person not in self.people:
             if not person:
@@ -262,8 +267,8 @@ class Reviewing:
     def _decide(self) -> None:
         decided = self._decided()
         self._verdicts = [each.verdicts for each in decided]
-        self._tracks, self._track_of, self._mean = tracks_of(decided)
-        self._tracks = replace(self._tracks, doubt=doubtful(self._tracks, self._mean, self.asked))
+        tracks, self._track_of, mean = tracks_of(decided)
+        self._tracks = replace(tracks, doubt=doubtful(tracks, mean, self.asked))
 
     def _decided(self) -> list[Decided]:
         """What is decided about each film, as a run would."""
