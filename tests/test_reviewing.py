@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fakes import query, table
+from stopped import portrait
 from studio import BLUE, COUNT, DOUBT, EITHER, GREEN, LIME, RED, Studio
 
 from facegrab.applying import apply, source_of
@@ -18,6 +19,7 @@ from facegrab.indexing import forget_others, forget_sources
 from facegrab.media.source import Source
 from facegrab.media.spans import SpansReader
 from facegrab.people.verdicts import ASK, DROP, KEEP
+from facegrab.review_desk import ReviewDesk
 from facegrab.reviewing import APART, IS, IS_NOT, ONE, SKIPPED, Reviewing
 from facegrab.store.database import Database
 from facegrab.store.sources import SourceRow
@@ -231,6 +233,22 @@ class TestApply:
         assert asked.images("out") == {"": 2 * COUNT}
         assert {line["verdict"] for line in table(out)} == {"keep", "drop"}
 
+    def test_a_folder_of_photos_that_is_the_output_too(self, studio: Studio) -> None:
+        photos = studio.home / "photos"
+        photos.mkdir()
+        for number, hue in enumerate((BLUE, GREEN)):
+            portrait(photos / f"{number}.png", hue)
+        studio.asks(studio.of(RED), photos, "photos")
+        reviewing = Reviewing(photos)
+        reviewing.say(IS, "", [0])
+        assert apply(photos).there == 1
+        desk = ReviewDesk(photos, lambda: None)
+        assert desk.frame(reviewing.key(1), 0)
+        reviewing.reread()
+        reviewing.say(IS, "", [1])
+        done = apply(photos)
+        assert (done.there, done.failed) == (2, ())
+
     def test_an_extract_of_nobody_goes(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
         reviewing.say(IS_NOT, "", [track_of(reviewing, ASK)])
@@ -267,10 +285,10 @@ class TestApply:
         Reviewing(studio.home / "out").say(IS, "Zoë", [0, 1])
         real = source_of
 
-        def locked(known: SourceRow) -> Source:
+        def locked(known: SourceRow, *more: Any) -> Source:
             if known.path.endswith("v.mp4"):
                 raise AccessError(f"no permission to read {known.path}")
-            return real(known)
+            return real(known, *more)
 
         monkeypatch.setattr("facegrab.applying.source_of", locked)
         done = apply(studio.home / "out")

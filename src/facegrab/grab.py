@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +14,7 @@ from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
+from facegrab.media.without import without
 from facegrab.onlook import Onlooker
 from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -257,19 +257,8 @@ class FaceGrab:
 
 def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
     """The sources less what earlier runs wrote: the output may lie in the folder that is read."""
-    written: dict[str, set[str]] = {}
-    for extract in folder.extracts() | picked.files(folder.folder):
-        place, _, name = extract.rpartition("/")
-        written.setdefault(place, set()).add(name)
-    kept = []
-    for source in sources:
-        images = source.images
-        for place, names in written.items():
-            where = folder.folder / place
-            if images and where.is_dir() and images[0].parent.samefile(where):
-                images = tuple(image for image in images if image.name not in names)
-        if images or not source.images:
-            kept.append(replace(source, images=images))
+    written = folder.extracts() | picked.files(folder.folder)
+    kept = without(sources, folder.folder, written)
     if not kept:
         raise MissingError(f"{folder.folder} holds nothing but what an earlier run wrote")
     return kept

@@ -55,7 +55,7 @@ class ReviewDesk:
         self._reviewing = Reviewing(folder)
         self._renew = renew
         self._device = device
-        self._images = FaceImages(folder, device)
+        self._images = FaceImages(folder, lambda: self._reviewing.extracts, device)
         self._thread: threading.Thread | None = None
         self._lines: tuple[str, ...] = ()
         self.ended = threading.Event()

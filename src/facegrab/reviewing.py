@@ -205,6 +205,7 @@ class Reviewing:
         """Reads the folder; what is known of it stays if that cannot be done."""
         with ExitStack() as stack:
             database, index, kept = opened(stack, self.folder)
+            state = _state(database)  # first: what changes while this is read is noticed later
             films: list[Film] = []
             unseen: list[str] = []
             for known in source_rows(database):
@@ -214,10 +215,12 @@ class Reviewing:
                     continue
                 faces = _lean(index.faces(seen.row, known.sift(seen)))
                 films.append(Film(known, seen, faces, _files(database, known.row)))
-            state, reviews = _state(database), Reviews(database).all()
+            extracts = database.fetch("SELECT file FROM main.extract")
+            reviews = Reviews(database).all()
         self._kept: Kept = kept
         self.asked: Asked = kept.remembered.asked
         self.films, self.unseen, self._state = films, unseen, state
+        self.extracts = frozenset(str(file) for (file,) in extracts)
         self._compare = Comparing()
         self._groups: Grouped | None = None
         self._take(reviews)
