@@ -433,6 +433,17 @@ class TestChanges:
         assert studio.looked_at > 0
         assert studio.images("out") == {"": 2 * COUNT}
 
+    def test_answers_are_not_lost_where_nothing_was_written(self, studio: Studio) -> None:
+        """They are of the person asked for then; other settings do not matter."""
+        film = studio.film("v", GREEN)
+        studio.asks(studio.of(RED), film, "out")
+        assert studio.images("out") == {}
+        Reviewing(studio.home / "out").say(IS_NOT, "", [0])
+        with pytest.raises(StoreError, match=r"references .*choose another output folder"):
+            studio.asks(studio.of(BLUE), film, "out")
+        studio.asks(studio.home / f"{RED}.png", film, "out", tolerance=0.4)
+        assert Reviewing(studio.home / "out").answers == 1
+
     def test_without_answers_or_a_question_there_is_nothing_to_review(
         self, asked: Studio, tmp_path: Path
     ) -> None:

@@ -124,10 +124,9 @@ class Reviews:
             self._db.execute("DELETE FROM review_part WHERE review = ?", (row,))
             return self._db.execute("DELETE FROM review WHERE id = ?", (row,)).rowcount > 0
 
-    def forget(self, content: str | None = None) -> None:
-        """Forgets all that was said, or what was said of one source; in a transaction."""
-        where, values = ("", ()) if content is None else (" WHERE content = ?", (content,))
-        self._db.execute(f"DELETE FROM review_part{where}", values)
+    def forget(self, content: str) -> None:
+        """Forgets what was said of one source; in a transaction."""
+        self._db.execute("DELETE FROM review_part WHERE content = ?", (content,))
         self._db.execute("DELETE FROM review WHERE id NOT IN (SELECT review FROM review_part)")
 
     def forget_examples(self) -> None:
