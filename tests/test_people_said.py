@@ -92,6 +92,13 @@ def test_whoever_walks_past_while_a_face_was_not_seen_is_not_taken_for_it() -> N
     assert people(said((IS, "", mine)).of(together(mine, past))).count("") == len(mine)
 
 
+def test_whoever_has_the_same_place_in_another_photo_is_somebody_else() -> None:
+    """Of a folder of portraits another scan may look at others."""
+    mine, first, last = (walking(range(f, f + 1), speed=0, track=f) for f in (7, 5, 10))
+    assert people(said((IS, "", mine)).of(together(first, last))) == [None, None]
+    assert people(said((IS, "", mine)).of(together(first, mine, last))) == [None, "", None]
+
+
 def test_a_long_time_is_not_guessed_over() -> None:
     ends = Faces.concatenate([walking(range(0, 3)), walking(range(200, 203))])
     between = walking(range(90, 110))

@@ -208,7 +208,7 @@ def found_again(ticks: IntArray, box: FloatArray, their_ticks: IntArray, theirs:
     near = inside & (span <= GAP_TICKS)
     if len(exact) >= _within(ticks, their_ticks):
         near &= np.isin(theirs.track[rows], theirs.track[exact])
-    else:
+    elif len(ticks) > 1:  # what was seen once, in a photo say, tells nothing of those beside it
         near |= ~inside & (np.abs(when - ticks[nearest]) <= REACH_TICKS)
     overlap = _overlap(theirs.box[rows], guessed)
     about = rows[near & ~is_same & (overlap >= ABOUT_THERE)]
