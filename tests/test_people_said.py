@@ -157,6 +157,18 @@ def test_what_is_one_person_shares_answers_but_keeps_what_was_said_of_each(secon
     )
 
 
+def test_what_was_said_of_another_hour_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film is read part by part, and there may be thousands of answers about each."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("looked for")
+
+    monkeypatch.setattr("facegrab.people.said.found_again", never)
+    later = walking(range(9000, 9100, 7))
+    assert not said(*[(IS, "", walking(SEEN))] * 3).of(later).any
+    assert not said((IS, "", later)).of(walking(SEEN)).any
+
+
 def test_what_was_said_of_another_source_says_nothing() -> None:
     mine = walking(SEEN)
     review = Review(1, IS, "", (Part.of("another", "dlib", mine),))

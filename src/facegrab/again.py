@@ -189,6 +189,10 @@ class _Labelled:
         found = [self._of(part) for part in np.split(self._person, ends)[: len(ends)]]
         return [overruled(*each) for each in zip(found, self._labels, strict=True)]
 
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
+        return self._labels
+
     def _of(self, person: IntArray) -> Verdicts:
         nobody = everybody(len(person))
         who = np.where(person == NOBODY, len(self._names) - 1, person)

@@ -18,7 +18,6 @@ from facegrab.people.decide import Comparing
 from facegrab.people.evidence import Evidence
 from facegrab.people.judge import Asked, Judges
 from facegrab.people.reviewed import Decided, Tracks, doubtful, pieces_of, tracks_of
-from facegrab.people.said import Labels, spread
 from facegrab.people.verdicts import Verdicts
 from facegrab.people.who import check_names
 from facegrab.question import Place
@@ -284,13 +283,9 @@ class Reviewing:
                 again.take(_place(film), film.faces, verdicts)
         found = []
         for film in self.films:
-            asked = evidence.asked(self.asked, film.known.content)
-            said = evidence.said(asked, film.known.content)
-            labels = Labels.none(len(film.faces)) if said is None else said.of(film.faces)
-            spread([labels])
             judge = evidence.judge(self.asked, film.known.content)
             chosen: Judges = again.judge(_place(film)) if again else judge
-            (verdicts,) = _judged(chosen, film.faces)
+            (verdicts,), (labels,) = _judged(chosen, film.faces), chosen.labels()
             if self.asked.people and not self.asked.by_tolerance and chosen is judge:
                 (piece,), mean, likely = judge.pieces(), judge.means(), verdicts.probability
             else:

@@ -81,6 +81,9 @@ class Judges(Protocol):
     def verdicts(self) -> list[Verdicts]:
         """Who the faces are, in as many parts as they were seen in."""
 
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
+
 
 class Judge:
     """Sees the faces of a source, some whole tracks at a time, then says who they are.
@@ -116,6 +119,10 @@ class Judge:
         spread(self._labels)
         found = self._settled or self._weighed()
         return [overruled(*each) for each in zip(found, self._labels, strict=True)]
+
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
+        return self._labels
 
     def pieces(self) -> list[IntArray]:
         """int64 (N,) of each part: which of them are one, numbered over all parts.

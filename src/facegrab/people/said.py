@@ -105,8 +105,15 @@ class Said:
         if not self._reviews or not len(faces):
             return labels
         ticks = ticks_of(faces)
+        first, last = ticks[0] - REACH_TICKS, ticks[-1] + REACH_TICKS
         for review, parts in self._reviews:
-            found = [found_again(part.ticks, part.box, ticks, faces) for part in parts]
+            found = [
+                found_again(part.ticks, part.box, ticks, faces)
+                for part in parts
+                if part.ticks[0] <= last and part.ticks[-1] >= first
+            ]
+            if not found:  # most of a film is elsewhere
+                continue
             _write(labels, review, np.unique(np.concatenate(found)))
         return labels
 
