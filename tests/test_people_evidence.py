@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from test_people_judge import AXES, TOLERANCE, at, faces_of, gallery, track
 
 from facegrab.people.evidence import MOST, Evidence
-from facegrab.people.gallery import Gallery
+from facegrab.people.gallery import Gallery, distances
 from facegrab.people.judge import Asked, Person
 from facegrab.people.verdicts import DROP, KEEP, Verdicts
 from facegrab.store.reviews import APART, IS, IS_NOT, Part, Review
+from facegrab.store.reviews import ONE as ONE_PERSON
 from facegrab.types import Faces, FloatArray
 
 ONE = Asked((Person("", gallery(AXES[0])),), (), TOLERANCE, "euclidean")
@@ -64,6 +66,15 @@ def test_a_track_is_whose_it_was_said_to_be_however_far_it_is() -> None:
     verdicts = judged(faces, reviews((IS, "", of(faces, 1))))
     assert by_track(verdicts, faces) == {0: ("", DROP), 1: ("", KEEP)}
     assert verdicts.probability[faces.track == 1].tolist() == [1.0] * 8
+
+
+def test_those_who_are_one_person_are_that_however_many_parts_a_film_is_read_in() -> None:
+    faces = film((FIRST, AXES[4]), (LATER, AXES[5]))
+    said = reviews((ONE_PERSON, "", faces), (IS, "", of(faces, 0)))
+    judge = Evidence(said, "dlib").judge(ONE, FILM)
+    judge.see(of(faces, 0))
+    judge.see(of(faces, 1))
+    assert [set(each.verdict.tolist()) for each in judge.verdicts()] == [{KEEP}, {KEEP}]
 
 
 def test_whoever_stands_beside_the_person_is_somebody_else() -> None:
@@ -160,3 +171,22 @@ def test_nothing_said_changes_nothing() -> None:
     assert Evidence().asked(ONE, FILM) is ONE
     assert Evidence().said(ONE, FILM) is None
     assert isinstance(ONE.people[0].gallery, Gallery)
+
+
+def test_a_thousand_answers_are_compared_at_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them one by one, for each film and answer, would take longer than the answer."""
+    calls = 0
+
+    def counted(*those: Any) -> FloatArray:
+        nonlocal calls
+        calls += 1
+        return distances(*those)
+
+    monkeypatch.setattr("facegrab.people.evidence.distances", counted)
+    faces = film((FIRST, at(0.1)))
+    evidence = Evidence(reviews(*[(IS, "", faces)] * 1000, content=OTHER), "dlib")
+    known = evidence.asked(ONE, FILM)
+    assert evidence.asked(ONE, FILM) is known
+    assert calls == 1
+    other = replace(ONE, tolerance=0.1)
+    assert evidence.asked(other, FILM).tolerance == 0.1

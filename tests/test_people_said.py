@@ -11,7 +11,7 @@ from fakes import random_faces
 from stores import ask
 
 from facegrab.errors import StoreError
-from facegrab.people.said import UNSAID, Labels, Said
+from facegrab.people.said import UNSAID, Labels, Said, spread
 from facegrab.store import schema
 from facegrab.store.database import Database
 from facegrab.store.reviews import (
@@ -92,6 +92,13 @@ def test_whoever_walks_past_while_a_face_was_not_seen_is_not_taken_for_it() -> N
     assert people(said((IS, "", mine)).of(together(mine, past))).count("") == len(mine)
 
 
+def test_whoever_has_the_same_place_in_another_photo_is_somebody_else() -> None:
+    """Of a folder of portraits another scan may look at others."""
+    mine, first, last = (walking(range(f, f + 1), speed=0, track=f) for f in (7, 5, 10))
+    assert people(said((IS, "", mine)).of(together(first, last))) == [None, None]
+    assert people(said((IS, "", mine)).of(together(first, mine, last))) == [None, "", None]
+
+
 def test_a_long_time_is_not_guessed_over() -> None:
     ends = Faces.concatenate([walking(range(0, 3)), walking(range(200, 203))])
     between = walking(range(90, 110))
@@ -122,16 +129,44 @@ def test_a_later_half_stands_apart_and_is_answered_for_by_itself() -> None:
     assert len(np.unique(labels.parted(mine.track))) == 2
 
 
-def test_what_is_one_person_shares_answers_but_keeps_what_was_said_of_each() -> None:
-    parts = [walking(SEEN, lane=100 * n, track=n) for n in range(3)]
-    one = Review(1, ONE, "", tuple(Part.of("film", "dlib", each) for each in parts[:2]))
-    more = Review(2, ONE, "", tuple(Part.of("film", "dlib", each) for each in parts[1:]))
-    last = Review(3, IS, "Zoë", (Part.of("film", "dlib", parts[2]),))
-    labels = Said("film", [one, more, last], NAMES).of(together(*parts))
-    assert set(people(labels)) == {"Zoë"}
-    other = Review(4, IS, "", (Part.of("film", "dlib", parts[0]),))
-    labels = Said("film", [one, more, last, other], NAMES).of(together(*parts))
-    assert people(labels)[:3] == ["", None, "Zoë"]
+def of_parts(reviews: list[Review], parts: list[Faces]) -> list[set[str | None]]:
+    """Whose the faces of each part are, when all are seen."""
+    said = Said("film", reviews, NAMES)
+    labels = [said.of(each) for each in parts]
+    spread(labels)
+    return [set(people(each)) for each in labels]
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_what_is_one_person_shares_answers_but_keeps_what_was_said_of_each(seconds: int) -> None:
+    """Also over the ends of the parts that a long film is read in."""
+    parts = [walking(SEEN, lane=100 * n, track=n) for n in range(4)]
+    parts = [replace(f, pts_seconds=f.pts_seconds + n * seconds) for n, f in enumerate(parts)]
+    one, more, all_ = (
+        Review(row, ONE, "", tuple(Part.of("film", "dlib", parts[n]) for n in which))
+        for row, which in ((1, (0, 1)), (2, (1, 2)), (3, (0, 3)))
+    )
+    last = Review(4, IS, "Zoë", (Part.of("film", "dlib", parts[2]),))
+    other = Review(5, IS, "", (Part.of("film", "dlib", parts[0]),))
+    seen = parts if seconds else [together(*parts)]
+    everybody = [{"Zoë"}] * 4 if seconds else [{"Zoë"}]
+    assert of_parts([one, more, all_, last], seen) == everybody
+    each = [{""}, {None}, {"Zoë"}, {None}]
+    assert of_parts([one, more, all_, last, other], seen) == (
+        each if seconds else [{"", None, "Zoë"}]
+    )
+
+
+def test_what_was_said_of_another_hour_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film is read part by part, and there may be thousands of answers about each."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("looked for")
+
+    monkeypatch.setattr("facegrab.people.said.found_again", never)
+    later = walking(range(9000, 9100, 7))
+    assert not said(*[(IS, "", walking(SEEN))] * 3).of(later).any
+    assert not said((IS, "", later)).of(walking(SEEN)).any
 
 
 def test_what_was_said_of_another_source_says_nothing() -> None:

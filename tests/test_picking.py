@@ -138,6 +138,15 @@ class TestPick:
         told = {row["source"] for row in table(tmp_path / "out" / "best")}
         assert told == {"s3://films/old/film.mp4"}
 
+    def test_an_extract_that_is_not_in_its_persons_folder_is_picked_too(
+        self, tmp_path: Path
+    ) -> None:
+        write_portraits(tmp_path, faces(8))
+        change(tmp_path / "facegrab.db", "UPDATE outcome SET person = 'nick'")
+        (picked,) = pick(tmp_path, 2)
+        assert (picked.person, picked.count) == ("nick", 2)
+        assert len(pictures(tmp_path / "best" / "nick")) == 4
+
     def test_a_folder_for_each_person(self, tmp_path: Path) -> None:
         out = tmp_path / "out"
         write_portraits(out, faces(8), content="a", person="nick")

@@ -15,6 +15,7 @@ from reviews import HOSTILE, Reviewer, folder_of, keys_of, reviewed
 from studio import COUNT, Studio
 
 from facegrab.cli import main
+from facegrab.errors import OutputError
 from facegrab.options import FAILED, OK
 from facegrab.review_desk import ReviewDesk
 from facegrab.store.database import Database
@@ -243,7 +244,9 @@ def test_tracks_are_split_and_joined(reviewer: Reviewer, folder: Path) -> None:
     parts = keys_of(reviewer.page("/tracks/other"))
     assert key not in parts
     assert len(parts) == 3
-    assert "Kept" in reviewer.send("/say", said="one", track=parts[:2]).body.decode()
+    assert "by a name" in reviewer.send("/say", said="one", track=parts).body.decode()
+    halves = [each for each in parts if each.startswith(key.split("-")[0])]
+    assert "Kept" in reviewer.send("/say", said="one", track=halves).body.decode()
     assert answers(folder) == [("apart", ""), ("one", "")]
 
 
@@ -279,6 +282,24 @@ def test_what_is_answered_is_applied(folder: Path) -> None:
         assert "every 1s" not in said
         assert list((folder / "uncertain").glob("*")) == []
         assert reviewer.come_back(path="/").status == 200
+
+
+def test_what_was_applied_is_told_though_the_report_cannot_be_written(folder: Path) -> None:
+    def full() -> None:
+        raise OutputError("no space left for index.html")
+
+    desk = ReviewDesk(folder, full)
+    question = desk.next()
+    assert question
+    desk.say("not", "", [question.key], None)
+    desk.apply()
+    desk.close()
+    told = desk.applying()
+    assert told
+    assert [line.split(":")[0] for line in told.lines] == [
+        "Applied",
+        "no space left for index.html",
+    ]
 
 
 def test_a_run_in_the_folder_is_told_and_no_answer_is_lost_silently(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import query, table
+from stopped import portrait
 from studio import BLUE, COUNT, DOUBT, EITHER, GREEN, LIME, RED, Studio
 
-from facegrab.applying import apply
-from facegrab.errors import MissingError, SettingError, StaleError, StoreError
+from facegrab.applying import apply, source_of
+from facegrab.errors import AccessError, MissingError, SettingError, StaleError, StoreError
 from facegrab.indexing import forget_others, forget_sources
+from facegrab.media.source import Source
 from facegrab.media.spans import SpansReader
 from facegrab.people.verdicts import ASK, DROP, KEEP
+from facegrab.review_desk import ReviewDesk
 from facegrab.reviewing import APART, IS, IS_NOT, ONE, SKIPPED, Reviewing
 from facegrab.store.database import Database
+from facegrab.store.sources import SourceRow
 
 pytestmark = pytest.mark.usefixtures("short_segments")
 
@@ -121,6 +127,35 @@ class TestAnswers:
             reviewing.say(IS, name, [0])
         assert reviewing.answers == 0
 
+    @pytest.mark.parametrize("said", [IS, IS_NOT, SKIPPED])
+    def test_what_could_not_be_read_back_is_not_kept(self, studio: Studio, said: str) -> None:
+        studio.asks("*", studio.film("v", RED, BLUE), "out", group=True)
+        reviewing = Reviewing(studio.home / "out")
+        with pytest.raises(SettingError):
+            reviewing.say(said, "x" * 300, [0])
+        assert Reviewing(studio.home / "out").answers == 0
+
+    def test_what_is_known_stays_if_the_folder_cannot_be_read_anew(
+        self, asked: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A run may take the folder while it is read."""
+
+        def in_use(*_: object) -> None:
+            raise StoreError("in use by another run")
+
+        reviewing = Reviewing(asked.home / "out")
+        key = reviewing.key(2)
+        with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
+            database.execute("UPDATE source SET complete = 0")
+        with monkeypatch.context() as patch:
+            patch.setattr("facegrab.reviewing._files", in_use)
+            with pytest.raises(StoreError, match="in use"):
+                reviewing.refresh()
+        assert (len(reviewing.films), reviewing.find(key)) == (2, 2)
+        assert reviewing.refresh()
+        reviewing.say(IS, "", [reviewing.find(key)])
+        assert verdicts(reviewing) == [KEEP, DROP, KEEP]
+
     def test_what_is_said_in_one_film_is_known_in_another(self, studio: Studio) -> None:
         films = [studio.film("v", DOUBT), studio.film("w", DOUBT + 6)]
         studio.asks(studio.of(RED), films, "out")
@@ -169,12 +204,14 @@ class TestTracks:
         told = {int(tracks.length[t]): bool(tracks.told[t]) for t in range(4)}
         assert told == {COUNT - 3: True, 3: False, COUNT: False}
 
-    def test_what_is_said_of_one_goes_for_all_that_are_one_person(self, studio: Studio) -> None:
+    def test_tracks_of_several_films_are_one_person_by_a_name_only(self, studio: Studio) -> None:
         films = [studio.film("v", GREEN), studio.film("w", BLUE)]
         studio.asks(studio.of(RED), films, "out")
         reviewing = Reviewing(studio.home / "out")
-        reviewing.say(ONE, "", [0, 1])
-        assert verdicts(reviewing) == [DROP, DROP]
+        with pytest.raises(SettingError, match="by a name"):
+            reviewing.say(ONE, "", [0, 1])
+        reviewing.say(IS, "Zoë", [0, 1])
+        assert reviewing.tracks.person.tolist() == ["Zoë", "Zoë"]
 
     def test_two_of_one_film_that_are_one_person_are_decided_together(self, studio: Studio) -> None:
         studio.asks(studio.of(RED), studio.film("v", GREEN, BLUE), "out")
@@ -195,6 +232,22 @@ class TestApply:
         assert (done.made, done.gone, done.there, done.failed) == (COUNT, COUNT, 2 * COUNT, ())
         assert asked.images("out") == {"": 2 * COUNT}
         assert {line["verdict"] for line in table(out)} == {"keep", "drop"}
+
+    def test_a_folder_of_photos_that_is_the_output_too(self, studio: Studio) -> None:
+        photos = studio.home / "photos"
+        photos.mkdir()
+        for number, hue in enumerate((BLUE, GREEN)):
+            portrait(photos / f"{number}.png", hue)
+        studio.asks(studio.of(RED), photos, "photos")
+        reviewing = Reviewing(photos)
+        reviewing.say(IS, "", [0])
+        assert apply(photos).there == 1
+        desk = ReviewDesk(photos, lambda: None)
+        assert desk.frame(reviewing.key(1), 0)
+        reviewing.reread()
+        reviewing.say(IS, "", [1])
+        done = apply(photos)
+        assert (done.there, done.failed) == (2, ())
 
     def test_an_extract_of_nobody_goes(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
@@ -223,6 +276,24 @@ class TestApply:
         assert path == str(films[0])
         assert "no such file" in why
         assert studio.images("out") == {"": COUNT, "Zoë": COUNT}
+
+    def test_a_video_that_may_not_be_read_does_not_keep_others_from_theirs(
+        self, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        films = [studio.film("v", BLUE), studio.film("w", GREEN)]
+        studio.asks(studio.of(RED), films, "out")
+        Reviewing(studio.home / "out").say(IS, "Zoë", [0, 1])
+        real = source_of
+
+        def locked(known: SourceRow, *more: Any) -> Source:
+            if known.path.endswith("v.mp4"):
+                raise AccessError(f"no permission to read {known.path}")
+            return real(known, *more)
+
+        monkeypatch.setattr("facegrab.applying.source_of", locked)
+        done = apply(studio.home / "out")
+        assert done.failed == ((str(films[0]), f"no permission to read {films[0]}"),)
+        assert studio.images("out") == {"Zoë": COUNT}
 
     def test_a_video_that_is_another_now_is_not_cut(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
@@ -284,6 +355,26 @@ class TestApply:
             "out"
         ).keys() == {"Zoë", "person-1"}
 
+    def test_nobody_who_answers_waits_for_a_run(
+        self, asked: Studio, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It takes hours, and every page would stand still for ten seconds at each key."""
+        reviewing, waits = Reviewing(asked.home / "out"), list[float]()
+        reviewing.say(IS, "", [0])
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+        def impatient(path: Path, timeout: float, **more: Any) -> sqlite3.Connection:
+            waits.append(timeout)
+            return connect(path, timeout=0, **more)
+
+        with Database(asked.home / "out" / "facegrab.db"):
+            monkeypatch.setattr("sqlite3.connect", impatient)
+            with pytest.raises(StoreError, match="in use by another run"):
+                reviewing.say(IS, "", [0])
+            with pytest.raises(StoreError, match="in use by another run"):
+                reviewing.undo()
+        assert waits == [0, 0]
+
     def test_a_folder_in_use_is_left_alone(
         self, asked: Studio, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -342,6 +433,17 @@ class TestChanges:
         assert studio.looked_at > 0
         assert studio.images("out") == {"": 2 * COUNT}
 
+    def test_answers_are_not_lost_where_nothing_was_written(self, studio: Studio) -> None:
+        """They are of the person asked for then; other settings do not matter."""
+        film = studio.film("v", GREEN)
+        studio.asks(studio.of(RED), film, "out")
+        assert studio.images("out") == {}
+        Reviewing(studio.home / "out").say(IS_NOT, "", [0])
+        with pytest.raises(StoreError, match=r"references .*choose another output folder"):
+            studio.asks(studio.of(BLUE), film, "out")
+        studio.asks(studio.home / f"{RED}.png", film, "out", tolerance=0.4)
+        assert Reviewing(studio.home / "out").answers == 1
+
     def test_without_answers_or_a_question_there_is_nothing_to_review(
         self, asked: Studio, tmp_path: Path
     ) -> None:
@@ -364,6 +466,9 @@ class TestChanges:
             "UPDATE review_part SET embedding = x'007e007e'",
             "UPDATE told SET value = '{\"people\": [[1, 2]]}' WHERE name = 'question'",
             "UPDATE told SET value = '[' WHERE name = 'question'",
+            "UPDATE told SET value = json_set(value, '$.process', json('[1]'))",
+            "UPDATE told SET value = json_set(value, '$.recognition', 'auto')",
+            "UPDATE told SET value = json_set(value, '$.tolerance', 'TOLERANCE')",
             "UPDATE source SET every = 0",
         ],
     )
@@ -371,7 +476,7 @@ class TestChanges:
         reviewing = Reviewing(asked.home / "out")
         reviewing.say(IS, "", [0])
         with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
-            database.execute(damage)
+            database.execute(damage.replace("'TOLERANCE'", "json('1" + "0" * 400 + "')"))
         with pytest.raises(StoreError):
             Reviewing(asked.home / "out")
 

@@ -15,7 +15,7 @@ from facegrab.people.gallery import Gallery
 from facegrab.people.group import NOBODY, group, representatives
 from facegrab.people.grow import Growth
 from facegrab.people.judge import Asked, Judges
-from facegrab.people.said import Labels, Said
+from facegrab.people.said import Labels, Said, spread
 from facegrab.people.verdicts import KEEP, Verdicts, everybody, overruled
 from facegrab.question import Place
 from facegrab.types import Faces, FloatArray, IntArray
@@ -184,9 +184,14 @@ class _Labelled:
 
     def verdicts(self) -> list[Verdicts]:
         """As they were settled."""
+        spread(self._labels)
         ends = np.cumsum(self._seen)
         found = [self._of(part) for part in np.split(self._person, ends)[: len(ends)]]
         return [overruled(*each) for each in zip(found, self._labels, strict=True)]
+
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
+        return self._labels
 
     def _of(self, person: IntArray) -> Verdicts:
         nobody = everybody(len(person))

@@ -16,10 +16,12 @@ from facegrab.answering import Answering
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
+from facegrab.media.without import without
 from facegrab.people.evidence import Evidence
 from facegrab.people.judge import Judges
 from facegrab.question import Place, Question
 from facegrab.remembered import Remembered, of_json
+from facegrab.store import picked
 from facegrab.store.database import LIBRARY, OWN, Database
 from facegrab.store.index import Index, Seen
 from facegrab.store.naming import Naming
@@ -151,9 +153,9 @@ def _answer_all(
     evidence = Evidence(output.reviews(), remembered.recogniser.key)
     question = Question(remembered.asked, remembered, remembered.process, evidence)
     answering, again = Answering(question, output, device), again_of(remembered, evidence)
-    films, failed = [], []
+    films, failed, extracts = [], [], output.extracts()
     for known in output.sources():
-        film = _film(known, output, remembered)
+        film = _film(known, output, remembered, extracts)
         if film is None:
             failed.append((known.path, "not seen to its end: give the run's command again"))
         else:
@@ -166,7 +168,9 @@ def _answer_all(
         judge = again.judge(film.place) if again else question.judge(film.place)
         try:
             _settle(film, judge, answering, output, remembered)
-        except (MediaError, MissingError) as error:
+        except (MediaError, MissingError, AccessError) as error:
+            if isinstance(error, AccessError) and error is not film.why_not:
+                raise  # not the source, but the folder
             failed.append((film.known.path, str(error)))
     step("", len(films), len(films))
     if again:
@@ -196,7 +200,9 @@ def _take(film: _Film, question: Question, again: Again, output: Output) -> None
         again.take(film.place, faces, verdicts)
 
 
-def _film(known: SourceRow, output: Output, remembered: Remembered) -> _Film | None:
+def _film(
+    known: SourceRow, output: Output, remembered: Remembered, extracts: frozenset[str]
+) -> _Film | None:
     """A source as the answers speak of it; None if its look is not there or not done."""
     seen = known.seen(output.index)
     if seen is None:
@@ -204,19 +210,27 @@ def _film(known: SourceRow, output: Output, remembered: Remembered) -> _Film | N
     naming = Naming(known.name, remembered.process.format, seen.duration_seconds, seen.frame_count)
     why_not: FaceGrabError | None = None
     try:
-        source = source_of(known)
+        source = source_of(known, output.folder, extracts)
     except (MediaError, MissingError, AccessError) as error:
         source, why_not = _remembered_source(known, output.index), error
     return _Film(Place(source, known.row, naming, known.content), known, seen, why_not)
 
 
-def source_of(known: SourceRow) -> Source:
+def source_of(known: SourceRow, folder: Path, extracts: frozenset[str]) -> Source:
     """A source where it lay, if it is what was seen there.
+
+    Args:
+        known: the source.
+        folder: that a run wrote; it may lie in that of the source.
+        extracts: in it.
 
     Raises:
         MissingError, AccessError, MediaError: it is not, or cannot be read.
     """
-    for source in find_sources(known.path):
+    found = find_sources(known.path)
+    if any(each.images for each in found):
+        found = without(found, folder, extracts | picked.files(folder))
+    for source in found:
         if content_key(source) == known.content:
             return source
     raise MissingError(

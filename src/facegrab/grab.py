@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from facegrab.address import Address
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
 from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
+from facegrab.media.without import without
 from facegrab.onlook import Onlooker
 from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -257,20 +256,8 @@ class FaceGrab:
 
 def _without_extracts(sources: Sequence[Source], folder: Output) -> list[Source]:
     """The sources less what earlier runs wrote: the output may lie in the folder that is read."""
-    written: dict[str, set[str]] = {}
-    for extract in folder.extracts() | picked.files(folder.folder):
-        place, _, name = extract.rpartition("/")
-        written.setdefault(place, set()).add(name)
-    kept = []
-    for source in sources:
-        images = source.images
-        for place, names in written.items():
-            where = folder.folder / place
-            here = images and not isinstance(images[0], Address) and where.is_dir()
-            if here and images[0].parent.samefile(where):
-                images = tuple(image for image in images if image.name not in names)
-        if images or not source.images:
-            kept.append(replace(source, images=images))
+    written = folder.extracts() | picked.files(folder.folder)
+    kept = without(sources, folder.folder, written)
     if not kept:
         raise MissingError(f"{folder.folder} holds nothing but what an earlier run wrote")
     return kept

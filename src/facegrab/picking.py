@@ -126,7 +126,7 @@ def _write(
             facts = _facts(measured, row)
             for extract in _extracts(portfolio, folder, measured.candidates, row):
                 # As the extracts: of several alignments each has a folder.
-                parts = extract.split("/")[1 if person else 0 :][-2:]
+                parts = extract.removeprefix(f"{person}/").split("/")[-2:]
                 name = "/".join([*parts[:-1], f"{number + 1:0{digits}}_{parts[-1]}"])
                 make_folder((below / name).parent)
                 shutil.copyfile(folder / extract, below / name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -95,7 +94,14 @@ def of_json(value: Any, where: str) -> Remembered:
         process = ProcessSettings(**_known(value["process"], ProcessSettings))
         recognition = RecognitionSettings(**_known(value["recognition"], RecognitionSettings))
         detector, fingerprints = _text(value["detector"]), list(value["alignments"])
-    except (ValueError, TypeError, KeyError, IndexError, SettingError, binascii.Error) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        OverflowError,
+        SettingError,
+    ) as error:
         raise StoreError(f"{where} is damaged (its question: {error}): run it again") from error
     alignments = parse_alignments(process.align, process.extract_size)
     if [f"{each.fingerprint} {each.label}" for each in alignments] != fingerprints:

@@ -52,6 +52,9 @@ def _serve(options: argparse.Namespace) -> int:
             while not desk.ended.wait(1):  # so that Ctrl-C is heard everywhere
                 pass
     finally:
+        applying = desk.applying()
+        if applying and applying.running:
+            say("the folder is still being brought up to date: that is finished first")
         desk.close()
     return OK
 

@@ -56,7 +56,7 @@ class ReviewDesk:
         self._reviewing = Reviewing(folder)
         self._renew = renew
         self._device = device
-        self._images = FaceImages(folder, device)
+        self._images = FaceImages(folder, lambda: self._reviewing.extracts, device)
         self._thread: threading.Thread | None = None
         self._lines: tuple[str, ...] = ()
         self.ended = threading.Event()
@@ -230,13 +230,16 @@ class ReviewDesk:
         def step(path: str, done: int, count: int) -> None:
             self._lines = (f"Source {done + 1} of {count}: {path}",) if path else self._lines
 
+        lines: tuple[str, ...] = ()
         try:
             done = apply(self._reviewing.folder, step, self._device)
+            lines = applied_lines(done.made, done.gone, done.there, done.failed)
+            self._lines = (*lines, "Writing the report.")
             self._renew()
             self._reviewing.reread()
-            self._lines = applied_lines(done.made, done.gone, done.there, done.failed)
-        except FaceGrabError as error:
-            self._lines = (str(error),)
+            self._lines = lines
+        except FaceGrabError as error:  # what was done before stays said
+            self._lines = (*lines, str(error))
 
     def _film(self, track: int) -> Film:
         return self._reviewing.films[int(self._reviewing.tracks.film[track])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -33,11 +33,13 @@ class FaceImages:
 
     Args:
         folder: that holds the extracts.
+        extracts: gives their names.
         device: that decodes.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, extracts: Callable[[], frozenset[str]], device: str) -> None:
         self._folder = folder
+        self._extracts = extracts
         self._device = device
         self._made: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
         self._decoding = threading.Lock()
@@ -99,7 +101,7 @@ class FaceImages:
     def _frames(self, film: Film, rows: Sequence[int]) -> Iterator[tuple[int, Image]]:
         """Frames of some faces, ascending rows; none where the source is gone."""
         try:
-            source = source_of(film.known)
+            source = source_of(film.known, self._folder, self._extracts())
         except (MediaError, MissingError, AccessError):
             return
         faces = film.faces

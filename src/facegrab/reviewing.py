@@ -19,11 +19,10 @@ from facegrab.people.decide import Comparing
 from facegrab.people.evidence import Evidence
 from facegrab.people.judge import Asked, Judges
 from facegrab.people.reviewed import Decided, Tracks, doubtful, pieces_of, tracks_of
-from facegrab.people.said import Labels
 from facegrab.people.verdicts import Verdicts
 from facegrab.people.who import check_names
 from facegrab.question import Place
-from facegrab.store.database import Database
+from facegrab.store.database import Database, may_be_held
 from facegrab.store.index import Seen
 from facegrab.store.naming import Naming
 from facegrab.store.output import INDEX_NAME
@@ -31,6 +30,7 @@ from facegrab.store.reviews import (
     APART,
     IS,
     IS_NOT,
+    LONGEST_NAME,
     ONE,
     SKIPPED,
     Part,
@@ -144,19 +144,16 @@ class Reviewing:
             StaleError: the folder has changed: it is read anew, and nothing is kept.
             StoreError, OutputError: the index is in use or cannot be written.
         """
-        if said == IS and person not in self.people:
-            if not person:
-                raise SettingError("a person needs a name")
-            check_names([*self.people, person])
-        if said == IS_NOT and self.asked.people and person not in self.people:
-            raise SettingError("say whose they are not: a name")
         with self.lock:
+            self._check_person(said, person)
+            if said == ONE and len({int(self._tracks.film[each]) for each in tracks}) > 1:
+                raise SettingError("Tracks of several films are made one person by a name")
             parts = [self._part(said, track, rows) for track in tracks]
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 self._check(database)
                 reviews = Reviews(database)
                 row = reviews.add(said, person, parts)
-                self._take(reviews)
+                self._take(reviews.all())
             self._decide()
             return row
 
@@ -171,11 +168,11 @@ class Reviewing:
             mine = [row for row in rows if row in there] or there
             if not mine:
                 return None
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 self._check(database)
                 reviews = Reviews(database)
                 reviews.undo(max(mine))
-                self._take(reviews)
+                self._take(reviews.all())
             self._decide()
             return max(mine)
 
@@ -186,13 +183,13 @@ class Reviewing:
             MissingError, StoreError: see above.
         """
         with self.lock:
-            with Database(self.folder / INDEX_NAME, alone=False) as database:
+            with self._database() as database:
                 state = _state(database)
                 if state == self._state:
                     effect = in_effect(Reviews(database).rows())
                     if effect == self._evidence.in_effect:
                         return False
-                    self._take(Reviews(database))
+                    self._take(Reviews(database).all())
             if state != self._state:
                 self._read()
             else:
@@ -205,30 +202,50 @@ class Reviewing:
             self._read()
 
     def _read(self) -> None:
+        """Reads the folder; what is known of it stays if that cannot be done."""
         with ExitStack() as stack:
             database, index, kept = opened(stack, self.folder)
-            self._kept: Kept = kept
-            self.asked: Asked = kept.remembered.asked
-            self.films: list[Film] = []
-            self.unseen: list[str] = []
+            state = _state(database)  # first: what changes while this is read is noticed later
+            films: list[Film] = []
+            unseen: list[str] = []
             for known in source_rows(database):
                 seen = known.seen(index)
                 if seen is None:
-                    self.unseen.append(known.path)
+                    unseen.append(known.path)
                     continue
                 faces = _lean(index.faces(seen.row, known.sift(seen)))
-                self.films.append(Film(known, seen, faces, _files(database, known.row)))
-            self._state = _state(database)
-            self._compare = Comparing()
-            self._take(Reviews(database))
+                films.append(Film(known, seen, faces, _files(database, known.row)))
+            extracts = database.fetch("SELECT file FROM main.extract")
+            reviews = Reviews(database).all()
+        self._kept: Kept = kept
+        self.asked: Asked = kept.remembered.asked
+        self.films, self.unseen, self._state = films, unseen, state
+        self.extracts = frozenset(str(file) for (file,) in extracts)
+        self._compare = Comparing()
         self._groups: Grouped | None = None
+        self._take(reviews)
         self._decide()
 
-    def _take(self, reviews: Reviews) -> None:
-        self._reviews: tuple[Review, ...] = reviews.all()
+    def _take(self, reviews: tuple[Review, ...]) -> None:
+        self._reviews = reviews
         self._evidence = Evidence(
             self._reviews, self._kept.remembered.recogniser.key, self._compare
         )
+
+    def _database(self) -> Database:
+        """The index. A run holds it for hours: whoever answers is told so at once."""
+        file = self.folder / INDEX_NAME
+        return Database(file, alone=False, wait=not may_be_held(file))
+
+    def _check_person(self, said: str, person: str) -> None:
+        if said == IS and person not in self.people:
+            if not person:
+                raise SettingError("a person needs a name")
+            check_names([*self.people, person])
+        if said == IS_NOT and self.asked.people and person not in self.people:
+            raise SettingError("say whose they are not: a name")
+        if len(person) > LONGEST_NAME:
+            raise SettingError("nobody has so long a name")
 
     def _check(self, database: Database) -> None:
         if _state(database) != self._state:
@@ -253,8 +270,8 @@ class Reviewing:
     def _decide(self) -> None:
         decided = self._decided()
         self._verdicts = [each.verdicts for each in decided]
-        self._tracks, self._track_of, self._mean = tracks_of(decided)
-        self._tracks = replace(self._tracks, doubt=doubtful(self._tracks, self._mean, self.asked))
+        tracks, self._track_of, mean = tracks_of(decided)
+        self._tracks = replace(tracks, doubt=doubtful(tracks, mean, self.asked))
 
     def _decided(self) -> list[Decided]:
         """What is decided about each film, as a run would."""
@@ -267,12 +284,9 @@ class Reviewing:
                 again.take(_place(film), film.faces, verdicts)
         found = []
         for film in self.films:
-            asked = evidence.asked(self.asked, film.known.content)
-            said = evidence.said(asked, film.known.content)
-            labels = Labels.none(len(film.faces)) if said is None else said.of(film.faces)
             judge = evidence.judge(self.asked, film.known.content)
             chosen: Judges = again.judge(_place(film)) if again else judge
-            (verdicts,) = _judged(chosen, film.faces)
+            (verdicts,), (labels,) = _judged(chosen, film.faces), chosen.labels()
             if self.asked.people and not self.asked.by_tolerance and chosen is judge:
                 (piece,), mean, likely = judge.pieces(), judge.means(), verdicts.probability
             else:

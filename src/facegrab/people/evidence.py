@@ -53,6 +53,12 @@ class Evidence:
             for each in _still_said(self._reviews)
             if each.part.recogniser == recogniser and len(each.part.embedding)
         ]
+        refused = dict.fromkeys(each.person for each in self._examples if each.said == IS_NOT)
+        self._never = {
+            name: np.concatenate([each.part.embedding for each in self._of(IS_NOT, name)])
+            for name in refused
+        }
+        self._asked: dict[str, tuple[Asked, Asked]] = {}
 
     @property
     def in_effect(self) -> str:
@@ -96,6 +102,13 @@ class Evidence:
         """
         if not self._examples or not asked.people:
             return asked
+        before, found = self._asked.get(content, (None, asked))
+        if before is not asked:
+            found = self._with_examples(asked, content)
+            self._asked[content] = asked, found
+        return found
+
+    def _with_examples(self, asked: Asked, content: str) -> Asked:
         people = [self._known(each, asked, content) for each in asked.people]
         new = dict.fromkeys(each.person for each in self._examples if each.said == IS)
         people += [self._new(name, asked) for name in new if name not in asked.names]
@@ -108,7 +121,7 @@ class Evidence:
             if each.part.content != content
         ]
         further = _unlike(person.gallery, elsewhere, asked.tolerance)
-        return replace(person, further=further, never=self._never(person.name))
+        return replace(person, further=further, never=self._never.get(person.name))
 
     def _new(self, name: str, asked: Asked) -> Person:
         first, *rest = (each.part.embedding for each in self._of(IS, name))
@@ -116,30 +129,32 @@ class Evidence:
             first, (name,) * len(first), (), self._of(IS, name)[0].part.recogniser, asked.metric
         )
         more = _unlike(gallery, rest, asked.tolerance)
-        return Person(name, gallery + more if more else gallery, never=self._never(name))
-
-    def _never(self, name: str) -> FloatArray | None:
-        found = [each.part.embedding for each in self._of(IS_NOT, name)]
-        return np.concatenate(found) if found else None
+        return Person(name, gallery + more if more else gallery, never=self._never.get(name))
 
     def _of(self, said: str, person: str) -> list[_Example]:
         return [each for each in self._examples if (each.said, each.person) == (said, person)]
 
 
 def _unlike(gallery: Gallery, faces: Sequence[FloatArray], tolerance: float) -> Gallery | None:
-    """Of some faces those that are unlike the references and each other; None: no face is."""
-    found: list[FloatArray] = []
-    for one in (each[row : row + 1] for each in faces for row in range(len(each))):
-        known = np.concatenate([gallery.embedding, *found])
-        apart = distances(one, known, gallery.metric).min(axis=1)
-        if near(apart, tolerance, gallery.metric)[0] >= UNLIKE:
-            found.append(one)
-        if len(found) == MOST:
-            break
-    if not found:
+    """Of some faces those that are unlike the references and each other, the first ones first.
+
+    None: no face is.
+    """
+    if not faces:
         return None
-    names = ("said",) * len(found)
-    return replace(gallery, embedding=np.concatenate(found), names=names, hashes=())
+    every = np.concatenate(faces)
+
+    def apart_from(references: FloatArray) -> FloatArray:
+        nearest = distances(every, references, gallery.metric).min(axis=1)
+        return near(nearest, tolerance, gallery.metric)
+
+    apart, rows = apart_from(gallery.embedding), list[int]()
+    while len(rows) < MOST and (apart >= UNLIKE).any():
+        rows.append(int((apart >= UNLIKE).argmax()))
+        apart = np.minimum(apart, apart_from(every[rows[-1:]]))
+    if not rows:
+        return None
+    return replace(gallery, embedding=every[rows], names=("said",) * len(rows), hashes=())
 
 
 def _still_said(reviews: Sequence[Review]) -> Iterator[_Example]:

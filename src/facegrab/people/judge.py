@@ -15,7 +15,7 @@ from facegrab.people.decide import PART, compared, rescue_limit
 from facegrab.people.gallery import Gallery, distances
 from facegrab.people.pieces import FITTING, Pieces, row_distances
 from facegrab.people.probability import ALIKE, Floats, Neighbours, alone, belief, near
-from facegrab.people.said import UNSAID, Labels, Said
+from facegrab.people.said import UNSAID, Labels, Said, spread
 from facegrab.people.together import Together
 from facegrab.people.verdicts import (
     AMBIGUOUS,
@@ -56,6 +56,7 @@ class _Seen:
 
     frame: IntArray
     piece: IntArray
+    first: IntArray
     distance: FloatArray
     within: IntArray
     may: NDArray[np.bool_]
@@ -68,9 +69,6 @@ class _Pieces:
     mean: list[FloatArray] = field(default_factory=list)
     length: list[IntArray] = field(default_factory=list)
     believed: list[FloatArray] = field(default_factory=list)
-    told: list[IntArray] = field(default_factory=list)
-    refused: list[NDArray[np.bool_]] = field(default_factory=list)
-    joined: list[IntArray] = field(default_factory=list)
     count: int = 0
 
 
@@ -82,6 +80,9 @@ class Judges(Protocol):
 
     def verdicts(self) -> list[Verdicts]:
         """Who the faces are, in as many parts as they were seen in."""
+
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
 
 
 class Judge:
@@ -115,8 +116,13 @@ class Judge:
 
     def verdicts(self) -> list[Verdicts]:
         """Who the faces are, in as many parts as they were seen in."""
+        spread(self._labels)
         found = self._settled or self._weighed()
         return [overruled(*each) for each in zip(found, self._labels, strict=True)]
+
+    def labels(self) -> list[Labels]:
+        """What was said of the faces, in the same parts; after ``verdicts``."""
+        return self._labels
 
     def pieces(self) -> list[IntArray]:
         """int64 (N,) of each part: which of them are one, numbered over all parts.
@@ -150,12 +156,12 @@ class Judge:
         may = (apart[:, :count] <= asked.tolerance) | (
             (apart[:, :count] <= limit) & fitting[:, None]
         )
-        self._take_labels(pieces, labels, may)
         pooled = [pieces.nearest_mean(column, PART) for column in apart.T]
         self._seen.append(
             _Seen(
                 faces.frame,
                 pieces.of_row + self._pieces.count,
+                pieces.order[pieces.starts],
                 apart[:, :count],
                 within,
                 may,
@@ -169,18 +175,23 @@ class Judge:
         self._pieces.believed.append(best)
         self._pieces.count += len(pieces)
 
-    def _take_labels(self, pieces: Pieces, labels: Labels, may: NDArray[np.bool_]) -> None:
-        """What was said of each piece; of a person's, every face may be kept."""
-        first, names = pieces.order[pieces.starts], self._asked.names
-        number = np.array([*map(names.index, labels.names), UNSAID], np.int64)
-        told = number[labels.person]
-        rows = np.flatnonzero(told != UNSAID)
-        may[rows, told[rows]] = True
-        refused = np.zeros((len(first), len(names)), np.bool_)
-        refused[:, number[:-1]] = labels.refused[first]
-        self._pieces.told.append(told[first])
-        self._pieces.refused.append(refused)
-        self._pieces.joined.append(labels.joined[first])
+    def _said_of_pieces(self) -> tuple[IntArray, NDArray[np.bool_], IntArray]:
+        """Of each piece: whose it is said to be, whose not, and of which number it is joined.
+
+        Of what is a person's every face may be kept.
+        """
+        names, told, refused, joined = self._asked.names, [], [], []
+        for seen, labels in zip(self._seen, self._labels, strict=True):
+            number = np.array([*map(names.index, labels.names), UNSAID], np.int64)
+            person = number[labels.person]
+            rows = np.flatnonzero(person != UNSAID)
+            seen.may[rows, person[rows]] = True
+            not_theirs = np.zeros((len(seen.first), len(names)), np.bool_)
+            not_theirs[:, number[:-1]] = labels.refused[seen.first]
+            told.append(person[seen.first])
+            refused.append(not_theirs)
+            joined.append(labels.joined[seen.first])
+        return np.concatenate(told), np.concatenate(refused), np.concatenate(joined)
 
     def _weighed(self) -> list[Verdicts]:
         if not self._seen:
@@ -203,9 +214,8 @@ class Judge:
         beside = Neighbours(
             np.concatenate(pieces.mean), length, believed, together, asked.tolerance, asked.metric
         )
-        told = np.concatenate(pieces.told)
+        told, refused, joined = self._said_of_pieces()
         # Nearer to one of those it is not: refused, however near.
-        refused = np.concatenate(pieces.refused)
         if asked.others:
             refused |= apart[:, people:].min(axis=1)[:, None] < apart[:, :people]
         own = self._near_to_told(np.concatenate(pieces.mean), told)
@@ -217,7 +227,7 @@ class Judge:
         shares += [alone(column, length, believed) for column in apart[:, people:].T]
         odds = np.stack([each / np.maximum(1 - each, 1e-9) for each in shares], axis=1)
         odds[:, :people][refused] = 0
-        odds = _as_one(odds, np.concatenate(pieces.joined))
+        odds = _as_one(odds, joined)
         known = np.flatnonzero(told != UNSAID)
         odds[known] = 0
         odds[known, told[known]] = np.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Labels:
         apart: int64 (N,), faces of one track with different numbers are not one person's.
         joined: int64 (N,), faces of the same number are one person's; UNSAID.
         skipped: bool (N,), somebody has looked and could not say.
+        same: pairs of numbers in ``joined`` that stand for one person.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Labels:
     apart: IntArray
     joined: IntArray
     skipped: Bools
+    same: set[tuple[int, int]] = field(default_factory=set)
 
     @classmethod
     def none(cls, count: int, names: tuple[str, ...] = ()) -> Labels:
@@ -73,7 +75,7 @@ class Labels:
         """int64 (N,): tracks, parted where different things were said of their faces."""
         if not self.any:
             return track
-        columns = np.column_stack([track, self.person, self.apart, self.refused])
+        columns = np.column_stack([track, self.person, self.apart, self.joined, self.refused])
         return np.asarray(np.unique(columns, axis=0, return_inverse=True)[1], np.int64).ravel()
 
 
@@ -94,7 +96,7 @@ class Said:
         self._reviews = [(each, parts) for each, parts in self._reviews if parts]
 
     def of(self, faces: Faces) -> Labels:
-        """What was said of some of the source's faces.
+        """What was said of some of the source's faces; when all are seen, see ``spread``.
 
         Args:
             faces: of whole tracks, in the order of frames.
@@ -103,10 +105,16 @@ class Said:
         if not self._reviews or not len(faces):
             return labels
         ticks = ticks_of(faces)
+        first, last = ticks[0] - REACH_TICKS, ticks[-1] + REACH_TICKS
         for review, parts in self._reviews:
-            found = [found_again(part.ticks, part.box, ticks, faces) for part in parts]
+            found = [
+                found_again(part.ticks, part.box, ticks, faces)
+                for part in parts
+                if part.ticks[0] <= last and part.ticks[-1] >= first
+            ]
+            if not found:  # most of a film is elsewhere
+                continue
             _write(labels, review, np.unique(np.concatenate(found)))
-        _spread(labels)
         return labels
 
 
@@ -115,8 +123,8 @@ def _write(labels: Labels, review: Review, rows: IntArray) -> None:
     if review.said == APART:
         labels.apart[rows] = review.row
     elif review.said == ONE:
-        together = np.isin(labels.joined, np.setdiff1d(labels.joined[rows], [UNSAID]))
-        labels.joined[together] = review.row
+        before = np.setdiff1d(labels.joined[rows], [UNSAID]).tolist()
+        labels.same.update((each, review.row) for each in before)
         labels.joined[rows] = review.row
     elif review.said in (IS, IS_NOT):
         if review.person not in labels.names:  # a question that knows nothing of this person
@@ -134,19 +142,45 @@ def _write(labels: Labels, review: Review, rows: IntArray) -> None:
         labels.skipped[rows] = True
 
 
-def _spread(labels: Labels) -> None:
+def spread(parts: Sequence[Labels]) -> None:
     """What was said of some of those who are one person goes for all of them.
 
     Where different things were said of them, each keeps its own.
+
+    Args:
+        parts: labels of all faces of a source, in as many parts as they were seen in.
     """
-    for number in np.setdiff1d(labels.joined, [UNSAID]).tolist():
-        rows = np.flatnonzero(labels.joined == number)
-        who = np.setdiff1d(labels.person[rows], [UNSAID])
-        if len(who) == 1:
-            open_to = rows[~labels.refused[rows, who[0]]]
-            labels.person[open_to] = who[0]
-        if not len(who):
-            labels.refused[rows] = labels.refused[rows].any(axis=0)
+    _number_alike(parts)
+    joined = [number for each in parts for number in np.unique(each.joined).tolist()]
+    for number in sorted({*joined} - {UNSAID}):
+        rows = [np.flatnonzero(each.joined == number) for each in parts]
+        own = list(zip(parts, rows, strict=True))
+        who = np.unique(np.concatenate([each.person[some] for each, some in own]))
+        who = who[who != UNSAID]
+        refused = np.any([each.refused[some].any(axis=0) for each, some in own], axis=0)
+        for each, some in own:
+            if len(who) == 1:
+                each.person[some[~each.refused[some, who[0]]]] = who[0]
+            if not len(who):
+                each.refused[some] = refused
+
+
+def _number_alike(parts: Sequence[Labels]) -> None:
+    """Gives all who are one person one number: the last of theirs."""
+    last: dict[int, int] = {}
+
+    def of(number: int) -> int:
+        while number in last:
+            number = last[number]
+        return number
+
+    for pair in sorted(set[tuple[int, int]]().union(*(each.same for each in parts))):
+        one, other = sorted(map(of, pair))
+        if one != other:
+            last[one] = other
+    for each in parts:
+        for number in np.intersect1d(each.joined, list(last)).tolist():
+            each.joined[each.joined == number] = of(number)
 
 
 def found_again(ticks: IntArray, box: FloatArray, their_ticks: IntArray, theirs: Faces) -> IntArray:
@@ -181,7 +215,7 @@ def found_again(ticks: IntArray, box: FloatArray, their_ticks: IntArray, theirs:
     near = inside & (span <= GAP_TICKS)
     if len(exact) >= _within(ticks, their_ticks):
         near &= np.isin(theirs.track[rows], theirs.track[exact])
-    else:
+    elif len(ticks) > 1:  # what was seen once, in a photo say, tells nothing of those beside it
         near |= ~inside & (np.abs(when - ticks[nearest]) <= REACH_TICKS)
     overlap = _overlap(theirs.box[rows], guessed)
     about = rows[near & ~is_same & (overlap >= ABOUT_THERE)]

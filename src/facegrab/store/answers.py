@@ -449,8 +449,9 @@ class Answers:
         changed = [name for name in new if old.get(name) != new[name]]
         if not changed:
             return
-        # A run that wrote nothing is told to change a setting: its folder must not be in the way.
-        if self.files():
+        # A run that wrote nothing is told to change a setting: its folder must not be in the way,
+        # unless somebody has said who is who there, which is of the people asked for then.
+        if self.files() or ("references" in changed and self._in_effect()):
             what = ", ".join(f"{n} {old.get(n, 'unset')}, now {new[n]}" for n in changed)
             raise StoreError(
                 f"{self._db.path.parent} holds the result of another run ({what}): "
@@ -459,8 +460,6 @@ class Answers:
         with self._db.transaction():
             for table in ("extract", "outcome", "source", "run"):
                 self._db.execute(f"DELETE FROM {OWN}.{table}")
-            if "references" in changed:  # it was said of somebody else
-                Reviews(self._db).forget()
             self._db.executemany(f"INSERT INTO {OWN}.run VALUES (?, ?)", new.items())
 
     def _free_name(self, name: str) -> str:

@@ -34,18 +34,19 @@ class Database:
     Args:
         path: the file; made if missing, brought up to date if older.
         alone: nobody else can open it until it is closed.
+        wait: for somebody who holds it, some seconds; with ``alone`` nobody is waited for.
 
     Raises:
         StoreError: the file is no index, is newer than this program, or is in use.
         OutputError: it cannot be written.
     """
 
-    def __init__(self, path: Path, *, alone: bool = True) -> None:
+    def __init__(self, path: Path, *, alone: bool = True, wait: bool = True) -> None:
         self.path = path
         self._paths = {OWN: path}
         self._held: list[Path] = []
         with self.errors():
-            wait_seconds = 0 if alone else _WAIT_MS / 1000
+            wait_seconds = _WAIT_MS / 1000 if wait and not alone else 0
             self._db = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
         try:
             self._open(alone=alone)

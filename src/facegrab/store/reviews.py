@@ -96,8 +96,8 @@ class Reviews:
         Raises:
             StoreError, OutputError: the index is in use or cannot be written.
         """
-        if said not in SAID:
-            raise ValueError(f"{said!r} cannot be said")
+        if said not in SAID or len(person) > LONGEST_NAME:  # which could not be read back
+            raise ValueError(f"{said!r} of {person[:40]!r} cannot be said")
         with self._db.transaction():
             cursor = self._db.execute(
                 "INSERT INTO review (said, person) VALUES (?, ?)", (said, person)
@@ -124,10 +124,9 @@ class Reviews:
             self._db.execute("DELETE FROM review_part WHERE review = ?", (row,))
             return self._db.execute("DELETE FROM review WHERE id = ?", (row,)).rowcount > 0
 
-    def forget(self, content: str | None = None) -> None:
-        """Forgets all that was said, or what was said of one source; in a transaction."""
-        where, values = ("", ()) if content is None else (" WHERE content = ?", (content,))
-        self._db.execute(f"DELETE FROM review_part{where}", values)
+    def forget(self, content: str) -> None:
+        """Forgets what was said of one source; in a transaction."""
+        self._db.execute("DELETE FROM review_part WHERE content = ?", (content,))
         self._db.execute("DELETE FROM review WHERE id NOT IN (SELECT review FROM review_part)")
 
     def forget_examples(self) -> None:

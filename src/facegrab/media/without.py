@@ -1,0 +1,35 @@
+"""Sources less the images that are our own: the output may lie in the folder that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from facegrab.address import Address
+from facegrab.media.source import Source
+
+
+def without(sources: Sequence[Source], folder: Path, names: Iterable[str]) -> list[Source]:
+    """Sources without some images; those that have no other are left out.
+
+    Args:
+        sources: any; videos stay.
+        folder: that the images lie below.
+        names: their paths below it, with ``/``.
+    """
+    places: dict[str, set[str]] = {}
+    for each in names:
+        place, _, name = each.rpartition("/")
+        places.setdefault(place, set()).add(name)
+    kept = []
+    for source in sources:
+        images = source.images
+        for place, own in places.items():
+            where = folder / place
+            here = images and not isinstance(images[0], Address) and where.is_dir()
+            if here and images[0].parent.samefile(where):
+                images = tuple(image for image in images if image.name not in own)
+        if images or not source.images:
+            kept.append(replace(source, images=images))
+    return kept
