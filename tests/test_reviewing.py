@@ -85,6 +85,12 @@ class TestAnswers:
         assert reviewing.next() is None
         assert verdicts(Reviewing(asked.home / "out")) == [KEEP, DROP, verdict]
 
+    def test_where_nobody_is_seen_nothing_is_asked(self, studio: Studio) -> None:
+        studio.asks(studio.of(RED), [studio.film("v"), studio.film("w", count=9)], "out")
+        reviewing = Reviewing(studio.home / "out")
+        assert (len(reviewing.films), len(reviewing.tracks), reviewing.next()) == (2, 0, None)
+        assert apply(studio.home / "out").there == 0
+
     def test_a_sure_one_can_be_refused(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
         reviewing.say(IS_NOT, "", [track_of(reviewing, KEEP)])
@@ -478,6 +484,9 @@ class TestChanges:
             "UPDATE review_part SET box = x'00'",
             "UPDATE review_part SET examples = 7",
             "UPDATE review_part SET embedding = x'007e007e'",
+            "UPDATE review_part SET examples = 1, embedding = x'003c'",
+            "UPDATE review_part SET examples = 1, embedding = x'003c' WHERE rowid = 1",
+            "UPDATE face SET embedding = substr(embedding, 1, 64)",
             "UPDATE told SET value = '{\"people\": [[1, 2]]}' WHERE name = 'question'",
             "UPDATE told SET value = '[' WHERE name = 'question'",
             "UPDATE told SET value = json_set(value, '$.process', json('[1]'))",
@@ -488,7 +497,7 @@ class TestChanges:
     )
     def test_a_damaged_index_is_told_in_a_line(self, asked: Studio, damage: str) -> None:
         reviewing = Reviewing(asked.home / "out")
-        reviewing.say(IS, "", [0])
+        reviewing.say(IS, "", [0, 2])
         with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
             database.execute(damage.replace("'TOLERANCE'", "json('1" + "0" * 400 + "')"))
         with pytest.raises(StoreError):

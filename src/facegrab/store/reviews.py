@@ -145,11 +145,17 @@ class Reviews:
             StoreError: the index is damaged.
         """
         parts: dict[int, list[Part]] = {}
+        lengths: dict[str, int] = {}
         for review, *columns in self._db.fetch(
             "SELECT review, content, recogniser, ticks, box, examples, embedding"
             " FROM review_part ORDER BY rowid"
         ):
-            parts.setdefault(review, []).append(self._part(*columns))
+            part = self._part(*columns)
+            parts.setdefault(review, []).append(part)
+            if len(part.embedding):
+                length = part.embedding.shape[1]
+                if lengths.setdefault(part.recogniser, length) != length:
+                    raise self._damaged()
         rows = self._db.fetch("SELECT id, said, person FROM review ORDER BY id")
         for _, said, person in rows:
             if not _can_be_read(said, person):
