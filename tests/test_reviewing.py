@@ -8,16 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fakes import query, table
 from stopped import portrait
 from studio import BLUE, COUNT, DOUBT, EITHER, GREEN, LIME, RED, Studio
 
+from facegrab.again import REFERENCES
 from facegrab.applying import apply, source_of
 from facegrab.errors import AccessError, MissingError, SettingError, StaleError, StoreError
 from facegrab.indexing import forget_others, forget_sources
 from facegrab.media.source import Source
 from facegrab.media.spans import SpansReader
+from facegrab.people.gallery import Gallery
 from facegrab.people.verdicts import ASK, DROP, KEEP
 from facegrab.review_desk import ReviewDesk
 from facegrab.reviewing import APART, IS, IS_NOT, ONE, SKIPPED, Reviewing
@@ -82,6 +85,12 @@ class TestAnswers:
         assert reviewing.next() is None
         assert verdicts(Reviewing(asked.home / "out")) == [KEEP, DROP, verdict]
 
+    def test_where_nobody_is_seen_nothing_is_asked(self, studio: Studio) -> None:
+        studio.asks(studio.of(RED), [studio.film("v"), studio.film("w", count=9)], "out")
+        reviewing = Reviewing(studio.home / "out")
+        assert (len(reviewing.films), len(reviewing.tracks), reviewing.next()) == (2, 0, None)
+        assert apply(studio.home / "out").there == 0
+
     def test_a_sure_one_can_be_refused(self, asked: Studio) -> None:
         reviewing = Reviewing(asked.home / "out")
         reviewing.say(IS_NOT, "", [track_of(reviewing, KEEP)])
@@ -131,8 +140,9 @@ class TestAnswers:
     def test_what_could_not_be_read_back_is_not_kept(self, studio: Studio, said: str) -> None:
         studio.asks("*", studio.film("v", RED, BLUE), "out", group=True)
         reviewing = Reviewing(studio.home / "out")
-        with pytest.raises(SettingError):
-            reviewing.say(said, "x" * 300, [0])
+        for name in ("x" * 300, "a/b", ".."):
+            with pytest.raises(SettingError):
+                reviewing.say(said, name, [0])
         assert Reviewing(studio.home / "out").answers == 0
 
     def test_what_is_known_stays_if_the_folder_cannot_be_read_anew(
@@ -345,15 +355,22 @@ class TestApply:
         with pytest.raises(SettingError, match="whose they are not"):
             reviewing.say(IS_NOT, "", [0])
 
-    def test_people_who_were_sorted_get_names(self, studio: Studio) -> None:
-        film = studio.film("v", RED, BLUE)
+    def test_people_who_were_sorted_get_names_and_references(self, studio: Studio) -> None:
+        film, out = studio.film("v", RED, BLUE), studio.home / "out"
         studio.asks("*", film, "out", group=True)
-        reviewing = Reviewing(studio.home / "out")
+        reviewing = Reviewing(out)
+        first, other = reviewing.tracks.person.tolist()
         reviewing.say(IS, "Zoë", [0])
-        apply(studio.home / "out")
-        assert studio.images("out").keys() == {"Zoë", "person-2"} or studio.images(
-            "out"
-        ).keys() == {"Zoë", "person-1"}
+        apply(out)
+        assert studio.images("out") == {"Zoë": COUNT, other: COUNT}
+        assert not (out / first).exists()
+        known = Gallery.load(out / "Zoë" / REFERENCES)
+        apart = known.distances(reviewing.films[0].faces.embedding).min(axis=1)
+        rows = reviewing.tracks.rows_of(0)
+        assert (apart[rows].max(), len(np.flatnonzero(apart < 0.1))) < (0.1, len(rows) + 1)
+        reviewing.say(IS_NOT, other, [1])
+        apply(out)
+        assert sorted(each.name for each in out.iterdir() if each.is_dir()) == ["Zoë"]
 
     def test_nobody_who_answers_waits_for_a_run(
         self, asked: Studio, monkeypatch: pytest.MonkeyPatch
@@ -459,11 +476,17 @@ class TestChanges:
         [
             "UPDATE review SET said = 'maybe'",
             "UPDATE review SET person = x'00'",
+            "UPDATE review SET person = '../elsewhere'",
+            "UPDATE review SET person = '..'",
+            "UPDATE review SET person = 'a/b'",
             "UPDATE review_part SET ticks = 'x'",
             "UPDATE review_part SET ticks = x'00'",
             "UPDATE review_part SET box = x'00'",
             "UPDATE review_part SET examples = 7",
             "UPDATE review_part SET embedding = x'007e007e'",
+            "UPDATE review_part SET examples = 1, embedding = x'003c'",
+            "UPDATE review_part SET examples = 1, embedding = x'003c' WHERE rowid = 1",
+            "UPDATE face SET embedding = substr(embedding, 1, 64)",
             "UPDATE told SET value = '{\"people\": [[1, 2]]}' WHERE name = 'question'",
             "UPDATE told SET value = '[' WHERE name = 'question'",
             "UPDATE told SET value = json_set(value, '$.process', json('[1]'))",
@@ -474,7 +497,7 @@ class TestChanges:
     )
     def test_a_damaged_index_is_told_in_a_line(self, asked: Studio, damage: str) -> None:
         reviewing = Reviewing(asked.home / "out")
-        reviewing.say(IS, "", [0])
+        reviewing.say(IS, "", [0, 2])
         with Database(asked.home / "out" / "facegrab.db") as database, database.transaction():
             database.execute(damage.replace("'TOLERANCE'", "json('1" + "0" * 400 + "')"))
         with pytest.raises(StoreError):

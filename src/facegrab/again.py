@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facegrab.models.specs import Metric
 from facegrab.people.evidence import Evidence
@@ -110,6 +112,7 @@ class Grouped:
         self._parts: list[_Part] = []
         self._all: _Part | None = None
         self._person: IntArray | None = None
+        self._labelled: dict[int, _Labelled] = {}
 
     def take(self, place: Place, faces: Faces, verdicts: Verdicts) -> None:
         """See Again."""
@@ -137,13 +140,16 @@ class Grouped:
         """See Again."""
         people = self._people()
         said = self.evidence.said(self._asked, place.content)
-        return _Labelled(people[self._every().source == place.row], self._names(), said)
+        own = people[self._every().source == place.row]
+        labelled = self._labelled[place.row] = _Labelled(own, self._names(), said)
+        return labelled
 
     def save(self, folder: Path) -> None:
-        """Writes references of each group into its folder, by which it can be asked for."""
-        every, people = self._every(), self._people()
-        for number, name in enumerate(self._names()[:-1]):
-            rows = np.flatnonzero(people == number)
+        """Writes references of each person into their folder, by which they can be asked for."""
+        every, whose = self._every(), self._whose()
+        there = set(whose.tolist()) - {"", OTHERS}
+        for name in sorted(there):
+            rows = np.flatnonzero(whose == name)
             if not (folder / name).is_dir():  # all of them were dropped as blurred
                 continue
             best = representatives(
@@ -158,6 +164,17 @@ class Grouped:
             Gallery(
                 every.embedding[chosen], names, (), self._recogniser, self._metric
             ).save(folder / name / REFERENCES)  # fmt: skip
+        for name in {*self._names()[:-1]} - there:  # all of them have got a name since
+            with suppress(OSError):
+                (folder / name / REFERENCES).unlink()
+                (folder / name).rmdir()
+
+    def _whose(self) -> NDArray[np.object_]:
+        """Of each face the name of its person, "" where somebody has said that it is not theirs."""
+        whose = np.array(self._names(), np.object_)[self._people()]
+        for row, labelled in self._labelled.items():
+            whose[self._every().source == row] = labelled.whose()
+        return whose
 
     def _names(self) -> tuple[str, ...]:
         """Of the people by number, and at the end of those who fit nobody."""
@@ -192,6 +209,14 @@ class _Labelled:
     def labels(self) -> list[Labels]:
         """What was said of the faces, in the same parts; after ``verdicts``."""
         return self._labels
+
+    def whose(self) -> list[str]:
+        """Of each face that was seen the name of its person, "" where it is not to be kept."""
+        return [
+            each.name(row) if each.verdict[row] == KEEP else ""
+            for each in self.verdicts()
+            for row in range(len(each.verdict))
+        ]
 
     def _of(self, person: IntArray) -> Verdicts:
         nobody = everybody(len(person))

@@ -30,7 +30,6 @@ from facegrab.store.reviews import (
     APART,
     IS,
     IS_NOT,
-    LONGEST_NAME,
     ONE,
     SKIPPED,
     Part,
@@ -238,14 +237,13 @@ class Reviewing:
         return Database(file, alone=False, wait=not may_be_held(file))
 
     def _check_person(self, said: str, person: str) -> None:
-        if said == IS and person not in self.people:
-            if not person:
-                raise SettingError("a person needs a name")
-            check_names([*self.people, person])
-        if said == IS_NOT and self.asked.people and person not in self.people:
+        if person in self.people:
+            return
+        if said == IS and not person:
+            raise SettingError("a person needs a name")
+        if said == IS_NOT and self.asked.people:
             raise SettingError("say whose they are not: a name")
-        if len(person) > LONGEST_NAME:
-            raise SettingError("nobody has so long a name")
+        check_names([*self.people, person])
 
     def _check(self, database: Database) -> None:
         if _state(database) != self._state:

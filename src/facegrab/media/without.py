@@ -26,10 +26,18 @@ def without(sources: Sequence[Source], folder: Path, names: Iterable[str]) -> li
     for source in sources:
         images = source.images
         for place, own in places.items():
-            where = folder / place
-            here = images and not isinstance(images[0], Address) and where.is_dir()
-            if here and images[0].parent.samefile(where):
+            if images and _is_same(images[0].parent, folder / place):
                 images = tuple(image for image in images if image.name not in own)
         if images or not source.images:
             kept.append(replace(source, images=images))
     return kept
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether both are one folder here; one that is not there is none."""
+    if isinstance(one, Address):
+        return False
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from facegrab.errors import AccessError, GalleryError, MissingError
+from facegrab.errors import AccessError, GalleryError, MissingError, StoreError
 from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.models.specs import Metric, RecogniserSpec
 from facegrab.store.files import atomic
@@ -215,7 +215,15 @@ def distances(a: FloatArray, b: FloatArray, metric: Metric = "euclidean") -> Flo
         a: embeddings.
         b: embeddings.
         metric: ``"euclidean"``, or ``"cosine"``: 1 - the cosine of the angle, 0 to 2.
+
+    Raises:
+        StoreError: they are not of one length, so what they were read from is damaged.
     """
+    if len(a) and len(b) and a.shape[1] != b.shape[1]:  # none at all may have any length
+        raise StoreError(
+            f"an index is damaged: embeddings of {a.shape[1]} and {b.shape[1]} numbers cannot be "
+            "compared; run into another folder"
+        )
     found = np.empty((len(a), len(b)), np.float32)
     others = b.astype(np.float64)
     their_squares = (others**2).sum(axis=1)

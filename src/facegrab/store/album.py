@@ -359,3 +359,8 @@ def leads_inside(name: str) -> bool:
     return len(parts) <= DEEPEST and all(
         part not in ("", ".", "..") and Path(part).name == part for part in parts
     )
+
+
+def is_of_a_folder(name: str) -> bool:
+    """Whether a person's name from an index is that of a folder in the album."""
+    return "/" not in name and leads_inside(name)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.errors import StoreError
-from facegrab.store.album import leads_inside
+from facegrab.store.album import is_of_a_folder
 from facegrab.store.answers import KEPT
 from facegrab.store.findings import Findings
 from facegrab.store.rows import to_embeddings
@@ -95,7 +95,7 @@ class Portfolio(Findings):
         )
         names = [str(name) for (name,) in rows]
         for name in names:
-            if name and ("/" in name or not leads_inside(name)):
+            if name and not is_of_a_folder(name):
                 raise StoreError(
                     f"{self._db.path} is damaged (a person called {name!r}): run again into "
                     "another folder"

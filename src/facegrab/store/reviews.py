@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from facegrab.errors import StoreError
+from facegrab.store.album import is_of_a_folder
 from facegrab.store.database import Database
 from facegrab.types import Faces, FloatArray, IntArray
 
@@ -96,7 +97,7 @@ class Reviews:
         Raises:
             StoreError, OutputError: the index is in use or cannot be written.
         """
-        if said not in SAID or len(person) > LONGEST_NAME:  # which could not be read back
+        if not _can_be_read(said, person):
             raise ValueError(f"{said!r} of {person[:40]!r} cannot be said")
         with self._db.transaction():
             cursor = self._db.execute(
@@ -144,14 +145,20 @@ class Reviews:
             StoreError: the index is damaged.
         """
         parts: dict[int, list[Part]] = {}
+        lengths: dict[str, int] = {}
         for review, *columns in self._db.fetch(
             "SELECT review, content, recogniser, ticks, box, examples, embedding"
             " FROM review_part ORDER BY rowid"
         ):
-            parts.setdefault(review, []).append(self._part(*columns))
+            part = self._part(*columns)
+            parts.setdefault(review, []).append(part)
+            if len(part.embedding):
+                length = part.embedding.shape[1]
+                if lengths.setdefault(part.recogniser, length) != length:
+                    raise self._damaged()
         rows = self._db.fetch("SELECT id, said, person FROM review ORDER BY id")
         for _, said, person in rows:
-            if said not in SAID or type(person) is not str or len(person) > LONGEST_NAME:
+            if not _can_be_read(said, person):
                 raise self._damaged()
         return tuple(Review(row, said, who, tuple(parts.get(row, ()))) for row, said, who in rows)
 
@@ -190,3 +197,10 @@ def in_effect(rows: Sequence[int]) -> str:
     """Names what is in effect: "" for nothing, else the same only for the very same."""
     text = ",".join(map(str, sorted(rows)))
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
+
+
+def _can_be_read(said: Any, person: Any) -> bool:
+    """Whether it is something that can be said, of somebody whose extracts can have a folder."""
+    if said not in SAID or type(person) is not str or len(person) > LONGEST_NAME:
+        return False
+    return not person or is_of_a_folder(person)
