@@ -242,9 +242,12 @@ class TestRefused:
     ) -> None:
         run(film, tmp_path / "work")
         run(film, tmp_path / "another machine")
+        state = json.loads(store.objects[STATE_NAME])
+        store.objects[STATE_NAME] = json.dumps({**state, "host": "\x1b[2J\n"}).encode()
         before = dict(store.objects)
-        with pytest.raises(OutputError, match=r"from another machine.*remove .*work"):
+        with pytest.raises(OutputError, match=r"from another machine.*remove .*work") as caught:
             Mirror(ADDRESS, tmp_path / "work")
+        assert str(caught.value).isprintable()
         assert store.objects == before
 
     def test_two_at_once(self, store: Store, film: dict[str, Path], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -25,9 +26,11 @@ from facegrab.media.bucket import Bucket
 from facegrab.models.cache import cache_folder
 from facegrab.store.album import leads_inside
 from facegrab.store.database import Database
-from facegrab.store.files import safe_name, writing
+from facegrab.store.files import make_folder, printable, safe_name, writing
 from facegrab.store.output import INDEX_NAME, Output
 from facegrab.store.sent import Sent, Stamp, listed_in, stamp_of
+
+_LOG = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
 """From one sending to the next: what another machine would have to do again, at most."""
@@ -38,7 +41,8 @@ THREADS = 8
 STATE_NAME = ".facegrab.state"
 """An object that says which work folder writes there, and the names that are on their way."""
 _PROBE_NAME = ".facegrab.probe"
-_MOST_STATE_BYTES = 64 * 2**20
+_MOST_STATE_BYTES = 256 * 2**20
+"""Names of millions of extracts, as when a bucket was emptied and all go up again."""
 _WORK_FOLDERS = "outputs"
 """In the cache."""
 _RESULTS = re.compile(r"facegrab\.csv|index(-\d+)?\.html|([^/]+/)?references\.npz|best/.+")
@@ -145,7 +149,7 @@ class Mirror:
         if state.get("work") != self._sent.work:
             raise OutputError(
                 f"{self.address} has been written from another machine or folder since "
-                f"({str(state.get('host'))[:60]}): if no run is at it any more, remove "
+                f"({printable(str(state.get('host')))[:60]}): if no run is at it any more, remove "
                 f"{self.folder} and run the same command again: it goes on from what is there"
             )
 
@@ -177,7 +181,8 @@ class Mirror:
                 f"{self.folder}: free some, or choose another folder with --work"
             )
         for each in missing:
-            (self.folder / each).parent.mkdir(parents=True, exist_ok=True)
+            make_folder((self.folder / each).parent)
+        _LOG.info("bringing %d files, %.1f MB, from %s", len(missing), needed / 1e6, self.address)
         self._each(missing, lambda name: self._bucket.get(name, self.folder / name))
         self._sent.add({name: stamp_of(self.folder / name) for name in wanted})
         with writing(part):
