@@ -184,6 +184,20 @@ def test_killed_while_the_folder_is_brought(
     assert brought(store, room / "there") == expected
 
 
+def test_what_was_coming_and_never_came_goes_away(
+    store: Store, film: dict[str, Path], room: Path
+) -> None:
+    run(film, room / "one")
+    expected = seen(room / "one")
+    state = json.loads(store.objects[STATE_NAME])
+    store.objects[STATE_NAME] = json.dumps({**state, "coming": ["late.jpg"]}).encode()
+    store.objects["late.jpg"] = b"of another version, or of other frames"
+    Mirror(ADDRESS, room / "two")  # which is stopped at once
+    assert json.loads(store.objects[STATE_NAME])["coming"] == ["late.jpg"]
+    run(film, room / "three")
+    assert brought(store, room / "there") == expected
+
+
 def test_nothing_goes_up_twice(store: Store, film: dict[str, Path], room: Path) -> None:
     run(film, room / "work")
     extract = next(name for name in store.objects if name.endswith(".jpg"))

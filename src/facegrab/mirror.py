@@ -215,7 +215,6 @@ class Mirror:
         try:
             copy_index(copy)
             self._tell([*new, *gone])
-            self._sent.add(dict.fromkeys([*new, *gone]))
             self._each(new, lambda name: self._bucket.put(name, self.folder / name))
             self._sent.add({name: here[name] for name in new})
             self._each([INDEX_NAME], lambda name: self._bucket.put(name, copy))

@@ -25,8 +25,8 @@ Stamp: TypeAlias = tuple[int, int]
 class Sent:
     """The files that a bucket has, or may have, of a folder that is there for it alone.
 
-    Lines are added before a file goes up, and when it is there: who is stopped in between finds
-    the name without its stamp.
+    Lines are added when a file is there; what was on its way when a run was stopped the bucket
+    itself tells.
 
     Args:
         folder: made if missing.
@@ -44,7 +44,7 @@ class Sent:
         self.work = secrets.token_hex(16)
         """By which the bucket knows the folder."""
         self.stamps: dict[str, Stamp | None] = {}
-        """Of the files, by their names below the folder; None: it may be there or not."""
+        """Of the files, by their names below the folder; None: what is there may be another's."""
         if self._path.exists():
             self._read()
         elif any(folder.iterdir()):
@@ -64,8 +64,8 @@ class Sent:
             file.write(f"{head}\n")
             file.writelines(_line(name, stamp) for name, stamp in self.stamps.items())
 
-    def add(self, stamps: Mapping[str, Stamp | None]) -> None:
-        """Notes some files; None for those that are on their way up or away."""
+    def add(self, stamps: Mapping[str, Stamp]) -> None:
+        """Notes some files that are there now."""
         self.stamps.update(stamps)
         with writing(self._path), self._path.open("a", encoding="ascii") as file:
             file.writelines(_line(name, stamp) for name, stamp in stamps.items())
