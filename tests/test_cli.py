@@ -32,6 +32,7 @@ from facegrab import ProcessSettings, RecognitionSettings, Summary
 from facegrab.cli import main
 from facegrab.console import Screen
 from facegrab.early import Early
+from facegrab.media.source import Source
 from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
@@ -40,7 +41,8 @@ from facegrab.vision.look import Eyes
 ROOT = Path(__file__).parents[1]
 
 OPTIONS = {
-    "--reference": "-r", "--input": "-i", "--output": "-o", "--save_references": "-sr",
+    "--reference": "-r", "--input": "-i", "--output": "-o", "--work": None,
+    "--save_references": "-sr",
     "--display_stats": "-ds", "--batch_size": "-bs", "--skip_frames": "-sf",
     "--extract_size": "-xs", "--scale": "-s", "--tolerance": "-t", "--jitter": "-j",
     "--blur_threshold": "-bt", "--format": None, "--device": None, "--version": None,
@@ -104,6 +106,7 @@ class Spy:
         watcher: Screen,
         early: Early,
         onlooker: object,
+        committed: object,
     ) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
         if index is not None:
@@ -302,6 +305,22 @@ class TestOptions:
         assert main([*paths, *arguments]) == FAILED
         assert named in one_line(capsys)
         assert spy.calls == []
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["-o", "out", "--work", "w"], "work is for an output in a bucket"),
+            (["-o", "s3://media/films/out"], "s3://media/films/out lies in what is searched"),
+            (["-o", "s3://media/films/"], "s3://media/films/ lies in what is searched"),
+        ],
+    )
+    def test_an_output_that_cannot_be(
+        self, arguments: list[str], words: str, clip: Path,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr("facegrab.media.source.find_sources", lambda _: [Source(clip)])
+        assert main(["-r", "*", "-i", str(clip), "s3://media/films", *arguments]) == FAILED
+        assert words in one_line(capsys)
 
     @pytest.mark.parametrize("missing", ["-r", "-i", "-o"])
     def test_what_is_missing_is_named(

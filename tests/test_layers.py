@@ -82,6 +82,7 @@ MAY_IMPORT = {
         "shard",
     }
     | {"sharding", "store", "task", "vision"},
+    "mirror": GROUND | {"media", "models", "store"},
     "view": GROUND | {"__init__", "people", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
@@ -92,8 +93,8 @@ MAY_IMPORT = {
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND
-    | {"console", "early", "grab", "indexing", "media", "options", "people", "telling"}
-    | {"pick_command", "picking", "store", "view"},
+    | {"console", "early", "grab", "indexing", "media", "mirror", "options"}
+    | {"people", "pick_command", "picking", "store", "telling", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND
     | {"choice", "indexing", "merging", "options", "people", "store", "telling", "view"},

@@ -5,25 +5,19 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import KEYS, ask, at, between, buckets, forget, only_these_keys
 from clips import write_image
 from fakes import query, scene
-from servers import Handler, Server, serving, without_proxies
+from servers import Handler, serving
 from test_remote import run, seen
 
 from facegrab.errors import AccessError, MediaError, MissingError
-from facegrab.media import remote, transport
+from facegrab.media import remote
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.people.references import pictures_of
@@ -31,38 +25,12 @@ from facegrab.people.references import pictures_of
 # Warnings of the libraries below are none of ours.
 pytestmark = pytest.mark.filterwarnings("default")
 
-START_SECONDS = 60.0
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
-
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     """The address of a server of buckets."""
-    for name in ("moto", "flask", "s3fs"):
-        pytest.importorskip(name, reason=f"{name} is not installed: make cluster-test")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _await(port, server)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _await(port: int, server: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert server.poll() is None, "the server ended"
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)  # it says nothing when it is ready
-        else:
-            return
-    raise AssertionError("the server does not start")
+    with buckets() as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
@@ -71,29 +39,9 @@ def waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[floa
     waited = list[float]()
     monkeypatch.setattr(remote, "_wait", waited.append)
     monkeypatch.setattr(remote, "BLOCK_BYTES", 2048)
-    without_proxies(monkeypatch)
-    for name in [each for each in os.environ if each.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
+    only_these_keys(monkeypatch, tmp_path)
     yield waited
-    _forget()
-
-
-def _forget() -> None:
-    transport.transport_of.cache_clear()
-    if "s3fs" in sys.modules:
-        sys.modules["s3fs"].S3FileSystem.clear_instance_cache()
-
-
-def at(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """From here on this is the store."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    _forget()
+    forget()
 
 
 @pytest.fixture
@@ -106,42 +54,10 @@ def bucket(store: str, clip: Path, red: Path, tmp_path: Path, monkeypatch: Any) 
         "films/.hidden.mp4": clip, "films/read me.txt": picture, "films-2/other film.mp4": clip,
         "who/red.png": red, "films/odd//clip.mp4": clip,
     }  # fmt: skip
-    _ask(store, "PUT", "/media", b"")
+    ask(store, "PUT", "/media", b"")
     for name, file in files.items():
-        _ask(store, "PUT", f"/media/{name.replace(' ', '%20')}", file.read_bytes())
+        ask(store, "PUT", f"/media/{name.replace(' ', '%20')}", file.read_bytes())
     return "s3://media"
-
-
-def _ask(
-    store: str, method: str, path: str, body: bytes, headers: dict[str, str] | None = None
-) -> tuple[int, list[tuple[str, str]], bytes]:
-    connection = http.client.HTTPConnection(store.removeprefix("http://"), timeout=30)
-    try:
-        sent = {"Authorization": "AWS4-HMAC-SHA256 Credential=key/20250101/us-east-1/s3/aws4"}
-        connection.request(method, path, body, headers or sent)
-        answer = connection.getresponse()
-        return answer.status, answer.getheaders(), answer.read()
-    finally:
-        connection.close()
-
-
-@contextmanager
-def between(store: str, fault: Callable[[Handler, int], bool]) -> Iterator[Server]:
-    """A server before the store that hands everything on, but for what it is in the mood for."""
-
-    def answer(handler: Handler) -> None:
-        if fault(handler, len(handler.server.requests)):
-            return
-        headers = {name: value for name, value in handler.headers.items() if name != "Connection"}
-        status, told, content = _ask(store, str(handler.command), handler.path, b"", headers)
-        kept = {name: value for name, value in told if name.lower() not in _OF_A_HOP}
-        handler.reply(content, status, kept)
-
-    with serving(answer) as server:
-        yield server
-
-
-_OF_A_HOP = frozenset(["connection", "transfer-encoding", "server", "date", "keep-alive"])
 
 
 @pytest.fixture
@@ -251,7 +167,7 @@ class TestRefused:
     ) -> None:
         for name in KEYS:
             monkeypatch.delenv(name)
-        _forget()
+        forget()
         with pytest.raises(AccessError, match="AWS_ACCESS_KEY_ID"):
             find_sources(f"{bucket}/films/clip.mp4")
         assert waits == []

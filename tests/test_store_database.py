@@ -261,3 +261,16 @@ class TestTwoFiles:
             database.attach(library)
             assert len(Index(database, LIBRARY).scans()) == 2
         assert dump(library)[-1] == f"({SCHEMA_VERSION},)"
+
+
+def test_a_copy_of_a_file_that_is_held(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(b"what was there before")
+    with Database(tmp_path / "own.db") as database:
+        with database.transaction():
+            database.execute("INSERT INTO coming VALUES ('in')")
+        database.copy_to(copy)
+        with database.transaction():
+            database.execute("INSERT INTO coming VALUES ('later')")
+        with Database(copy) as other:  # which nobody holds
+            assert other.fetch("SELECT file FROM coming") == [("in",)]

@@ -17,6 +17,7 @@ from facegrab.telling import in_one_line
 
 if TYPE_CHECKING:
     from facegrab.console import Screen
+    from facegrab.mirror import Mirror
     from facegrab.summary import Summary
     from facegrab.view.live import Live
 
@@ -118,6 +119,10 @@ def _run(
         # First, because a mistyped path should not cost the loading of the networks.
         inputs = options.input or _indexed(options.index)
         sources = find_sources(inputs)
+        mirror = _mirror(options, inputs)
+        if mirror:  # from here on this is the output
+            options.output = str(mirror.folder)
+            screen.say(f"what goes to {mirror.address} lies in {mirror.folder}, too")
         screen.expect(len(sources), {source.path for source in sources if source.images})
         live = stack.enter_context(_live(options, screen, len(sources)))
         if options.best is not None:  # nor should what is in the way of the last step
@@ -140,6 +145,7 @@ def _run(
                 watcher=live or screen,
                 early=early,
                 onlooker=live,
+                committed=mirror.follow if mirror else None,
             )
         picked = _pick(screen, summary, options)
         report = _report(summary, options.output)
@@ -148,7 +154,28 @@ def _run(
         code = _end(screen, summary, options.output)
         for line in picked or ():
             screen.say(line)
+        if mirror:
+            screen.say(f"sending the rest to {mirror.address}")
+            screen.say(f"{mirror.finish()} files and the index are in {mirror.address}")
         return FAILED if picked is None else code
+
+
+def _mirror(options: argparse.Namespace, inputs: Sequence[str]) -> Mirror | None:
+    """The bucket that the results go to; None where they stay in a folder."""
+    output = options.output
+    if not output.lower().startswith("s3://"):
+        if options.work:
+            raise SettingError("work is for an output in a bucket: leave it out")
+        return None
+    for each in inputs:
+        if f"{output}/".startswith(f"{each.rstrip('/')}/"):
+            raise SettingError(
+                f"{output} lies in what is searched, {each}: its extracts would be searched, too; "
+                "choose another output"
+            )
+    from facegrab.mirror import Mirror
+
+    return Mirror(output, Path(options.work) if options.work else None)
 
 
 def _live(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -190,6 +190,7 @@ class FaceGrab:
         watcher: Watcher | None = None,
         early: Early | None = None,
         onlooker: Onlooker | None = None,
+        committed: Callable[[Output], object] | None = None,
     ) -> Summary:
         """Writes the people's faces out of videos and pictures into a folder.
 
@@ -201,6 +202,7 @@ class FaceGrab:
             watcher: is told how it goes.
             early: may have the first source open already, decoded while the networks loaded.
             onlooker: is shown the frames and the extracts.
+            committed: is called whenever something is in place, with the folder.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -223,7 +225,7 @@ class FaceGrab:
             )
         kept = onlooker.keep if onlooker else None
         question = to_json(self._asked, self._choice, self._recognition, self._process)
-        with Output(Path(output), settings, library, kept, question) as folder:
+        with Output(Path(output), settings, library, kept, question, committed) as folder:
             if onlooker:
                 onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)

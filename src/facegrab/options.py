@@ -92,7 +92,17 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
         "--index it may be left out: then all that the index holds",
     )
     group.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="for the faces; made if missing"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="for the faces; made if missing. Or s3://bucket/folder (pip install 'facegrab[s3]')",
+    )
+    group.add_argument(
+        "--work",
+        metavar="FOLDER",
+        help="with an output in a bucket: where all of it lies here, too, in place of a folder in "
+        "the cache; the run says where",
     )
     group.add_argument(
         "--index",

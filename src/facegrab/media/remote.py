@@ -30,12 +30,13 @@ WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 T = TypeVar("T")
 
 
-def tried(address: Address, call: Callable[[], T]) -> T:
+def tried(address: Address, call: Callable[[], T], done: str = "read") -> T:
     """Does something with what lies elsewhere, again and again where that may help.
 
     Args:
         address: for the message.
         call: may raise PassingError.
+        done: what it does with it, for the message.
 
     Raises:
         MediaError: it never goes well.
@@ -51,7 +52,7 @@ def tried(address: Address, call: Callable[[], T]) -> T:
         return call()
     except PassingError as error:
         raise MediaError(
-            f"{address} cannot be read ({error}, {len(WAITS_SECONDS) + 1} times): run the same "
+            f"{address} cannot be {done} ({error}, {len(WAITS_SECONDS) + 1} times): run the same "
             "command again when it answers; it goes on where it stopped"
         ) from error
 
@@ -177,11 +178,7 @@ def files_at(name: str) -> tuple[Address, list[Address] | None]:
         MediaError: it cannot be reached.
         DeviceError: what is needed for it is not installed.
     """
-    address = _address(name.rstrip("/"))
-    if address is None:
-        raise MissingError(
-            f"{name}: an address with //, . or .. inside, or with a password, is not read"
-        )
+    address = address_of(name)
     transport = transport_of(address.scheme)
     if not name.endswith("/") and len(address.parts) > 2:
         entry = tried(address, lambda: transport.entry(address))
@@ -193,6 +190,20 @@ def files_at(name: str) -> tuple[Address, list[Address] | None]:
     if odd:
         _LOG.warning("%s: %d files whose names have //, . or .. inside are left out", address, odd)
     return address, [each for each in files if each is not None]
+
+
+def address_of(name: str) -> Address:
+    """The address that a name is, with or without a slash behind it.
+
+    Raises:
+        MissingError: one that cannot be kept.
+    """
+    address = _address(name.rstrip("/"))
+    if address is None:
+        raise MissingError(
+            f"{name}: an address with //, . or .. inside, or with a password, is not read"
+        )
+    return address
 
 
 def _address(name: str) -> Address | None:

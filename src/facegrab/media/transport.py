@@ -138,6 +138,9 @@ def _size(address: Address, response: Any, start: int) -> int:
 class ObjectStore:
     """Buckets of S3 and its like, by s3fs; endpoint and keys are those that the AWS tools use.
 
+    Attributes:
+        files: s3fs's idea of all of them.
+
     Raises:
         DeviceError: it is not installed.
     """
@@ -152,31 +155,38 @@ class ObjectStore:
             ) from error
         # Trying again is our own: three that do it one inside the other take an hour to give up.
         seconds = {"connect_timeout": TIMEOUT_SECONDS, "read_timeout": TIMEOUT_SECONDS}
-        self._files = fsspec.filesystem(
+        self.files = fsspec.filesystem(
             "s3",
             config_kwargs={"retries": {"total_max_attempts": 1}, **seconds},
             use_listings_cache=False,
         )
-        self._files.retries = 1
+        self.files.retries = 1
 
     def entry(self, address: Address) -> Entry:
         """See Transport."""
-        found = self._try(address, self._files.info)
+        found = self.call(address, self.files.info)
         return Entry(None if found["type"] == "directory" else int(found["size"]))
 
     def read(self, address: Address, start: int, length: int) -> bytes:
         """See Transport."""
-        asked = partial(self._files.cat_file, start=start, end=start + length)
-        data = self._try(address, asked)
+        asked = partial(self.files.cat_file, start=start, end=start + length)
+        data = self.call(address, asked)
         if len(data) != length:
             raise PassingError("the connection was cut")
         return bytes(data)
 
     def below(self, address: Address) -> list[str]:
         """See Transport."""
-        return [f"s3://{each}" for each in self._try(address, self._files.find)]
+        return [f"s3://{each}" for each in self.call(address, self.files.find)]
 
-    def _try(self, address: Address, call: Any) -> Any:
+    def call(self, address: Address, call: Any, doing: str = "read") -> Any:
+        """Calls a function of s3fs with what that takes for the address; see Transport.
+
+        Args:
+            address: of what.
+            call: the function.
+            doing: what it does, for messages.
+        """
         try:
             return call("/".join(address.parts[1:]))
         except FileNotFoundError as error:
@@ -186,7 +196,7 @@ class ObjectStore:
             raise MissingError(f"no such file or folder: {address}") from error
         except PermissionError as error:
             raise AccessError(
-                f"no permission to read {address} ({_reason(error)}): check the keys"
+                f"no permission to {doing} {address} ({_reason(error)}): check the keys"
             ) from error
         except Exception as error:
             if type(error).__name__ in _NO_KEYS:

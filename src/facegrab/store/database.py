@@ -8,7 +8,7 @@ import platform
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,16 @@ class Database:
         """
         with self.errors():
             return self._db.execute(sql, values).fetchall()
+
+    def copy_to(self, path: Path) -> None:
+        """Writes the file as it is after the last transaction to another, which is replaced.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        path.unlink(missing_ok=True)
+        with self.errors(), closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
 
     def shrink(self) -> None:
         """Gives back the space of what was removed.

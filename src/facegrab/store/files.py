@@ -102,7 +102,7 @@ def require_here(path: Path) -> None:
     scheme, *rest = path.parts or ("",)
     if _MEANT.fullmatch(scheme):
         raise OutputError(
-            f"{scheme}//{'/'.join(rest)} is elsewhere: results are written to this machine's "
+            f"{scheme}//{'/'.join(rest)} is elsewhere: this is written to this machine's "
             "folders only, from where they can be copied"
         )
 

@@ -37,6 +37,7 @@ class Output:
         library: an index elsewhere that holds what is seen; None for the folder's own.
         kept: is told the paths of extracts that are in place.
         question: what is needed to put the same question again without the references' pictures.
+        committed: is called with this after each commit.
 
     Raises:
         OutputError, AccessError: a file has the folder's name, or no folder can have it.
@@ -49,6 +50,7 @@ class Output:
         library: Path | None = None,
         kept: Callable[[Sequence[str]], object] | None = None,
         question: Mapping[str, Any] | None = None,
+        committed: Callable[[Output], object] | None = None,
     ) -> None:
         require_here(folder)
         with writing(folder):
@@ -60,6 +62,7 @@ class Output:
         self.folder = folder
         self._kept = kept
         self._question = question
+        self._committed = committed
         self._library = _elsewhere(library, folder / INDEX_NAME)
         where = None if self._library is None else as_text(Path(os.path.realpath(self._library)))
         self._settings = {**settings, "index": where}
@@ -264,6 +267,12 @@ class Output:
             raise
         if files and self._kept:
             self._kept(files)
+        if self._committed:
+            self._committed(self)
+
+    def copy_index(self, path: Path) -> None:
+        """Writes the folder's own index, as it is now, to another file; see Database.copy_to."""
+        self._open()[0].copy_to(path)
 
     def find(self, content: str, asked: Request) -> Seen | None:
         """The look that answers a request for a source, or that began to; see Index.find."""
