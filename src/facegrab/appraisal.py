@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.errors import MediaError, MissingError
 from facegrab.media.header import image_size
+from facegrab.media.images import decode
 from facegrab.models.packfile import RECOGNISER
 from facegrab.models.registry import EMBEDDED
 from facegrab.models.specs import RecogniserSpec
@@ -180,13 +180,7 @@ def read_extract(folder: Path, name: str) -> Image:
         or not 1 <= min(size) <= max(size) <= LARGEST_PX
     ):
         raise MediaError(f"{path} is no extract")
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise MediaError(f"{path} is no readable image") from error
-    if image is None:
-        raise MediaError(f"{path} is no readable image")
-    return np.asarray(image, np.uint8)
+    return decode(path, content)
 
 
 def _portraits(

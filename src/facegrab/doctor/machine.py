@@ -10,9 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 from facegrab.doctor.facts import MB, Machine, Problem
-from facegrab.models.compute import usable_cores
+from facegrab.models.compute import CPUINFO, usable_cores
 
-CPUINFO = Path("/proc/cpuinfo")
 CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 LARGEST_BYTES = 1 << 16
 """The first core's lines have some 2 kB; they are the same for all but the number."""

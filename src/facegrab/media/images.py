@@ -51,10 +51,19 @@ def read_image(path: Path) -> Image:
         raise MediaError(f"{path} is no readable image")
     if size[0] * size[1] > MAX_PIXELS:
         raise MediaError(f"{path} claims {size[0]}x{size[1]} pixels, too large an image")
-    return _decode(path, data)
+    return decode(path, data)
 
 
-def _decode(path: Path, data: bytes) -> Image:
+def decode(path: Path, data: bytes) -> Image:
+    """The image that a file's content is, RGB uint8 (H, W, 3); its size has been looked at.
+
+    Args:
+        path: of the file, for the message.
+        data: the content.
+
+    Raises:
+        MediaError: it is no readable image.
+    """
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
