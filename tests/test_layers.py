@@ -42,7 +42,7 @@ MAY_IMPORT = {
     | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
     "crew": GROUND | {"models", "task"},
     "alone": {"task", "vision"},
-    "seer": GROUND | {"media", "store", "task"},
+    "seer": GROUND | {"media", "shelf", "store", "task"},
     "desk": {"task"},
     "raylink": {"errors", "settings"},
     "cluster": GROUND | {"desk", "models", "raylink", "seer", "task"},
@@ -65,8 +65,8 @@ MAY_IMPORT = {
     "merging": GROUND | {"indexing", "joined", "shard", "store"},
     "indexing": GROUND | {"media", "people", "store"},
     "sheet": {"types"},
-    "appraisal": GROUND | {"media", "models", "people", "store", "vision"},
-    "picking": GROUND | {"again", "appraisal", "people", "sheet", "store"},
+    "appraisal": GROUND | {"fetching", "media", "models", "people", "store", "vision"},
+    "picking": GROUND | {"again", "appraisal", "fetching", "people", "sheet", "store"},
     "grab": GROUND
     | {
         "again",
@@ -83,7 +83,9 @@ MAY_IMPORT = {
     }
     | {"sharding", "store", "task", "vision"},
     "mirror": GROUND | {"media", "models", "store"},
-    "view": GROUND | {"__init__", "people", "store", "vision"},
+    "fetching": GROUND | {"media", "store"},
+    "shelf": GROUND | {"media", "store"},
+    "view": GROUND | {"__init__", "fetching", "people", "store", "vision"},
     "verification": {"types"},
     "evaluate": GROUND | {"media", "models", "people", "verification", "vision"},
     "roc": {"store", "verification"},
@@ -108,7 +110,7 @@ MAY_IMPORT = {
     "applying": GROUND
     | {"again", "answering", "media", "people", "question", "remembered", "store"},
     "reviewing": GROUND | {"again", "applying", "media", "people", "question", "store"},
-    "review_images": GROUND | {"applying", "media", "reviewing", "store"},
+    "review_images": GROUND | {"applying", "fetching", "media", "reviewing", "store"},
     "review_desk": GROUND | {"applying", "people", "review_images", "reviewing", "store", "view"},
     "review_command": {"applying", "options", "review_desk", "telling", "view"},
     "report_command": {"errors", "options", "store", "telling", "view"},

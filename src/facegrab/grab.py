@@ -191,6 +191,7 @@ class FaceGrab:
         early: Early | None = None,
         onlooker: Onlooker | None = None,
         committed: Callable[[Output], object] | None = None,
+        bucket: str | None = None,
     ) -> Summary:
         """Writes the people's faces out of videos and pictures into a folder.
 
@@ -203,6 +204,8 @@ class FaceGrab:
             early: may have the first source open already, decoded while the networks loaded.
             onlooker: is shown the frames and the extracts.
             committed: is called whenever something is in place, with the folder.
+            bucket: ``s3://bucket/folder`` into which workers of a cluster put extracts themselves;
+                files that stand for these are then in the folder, which is Mirror's.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -249,7 +252,14 @@ class FaceGrab:
                 folder,
                 watcher or Nobody(),
                 early,
-                Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
+                Orders(
+                    self._process,
+                    self._recognition,
+                    self._asked,
+                    folder.folder,
+                    self._eyes,
+                    bucket,
+                ),
                 self._again(evidence),
                 onlooker,
             )
