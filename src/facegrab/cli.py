@@ -168,14 +168,9 @@ def _mirror(options: argparse.Namespace, inputs: Sequence[str]) -> Mirror | None
         if options.work:
             raise SettingError("work is for an output in a bucket: leave it out")
         return None
-    for each in inputs:
-        if f"{output}/".startswith(f"{each.rstrip('/')}/"):
-            raise SettingError(
-                f"{output} lies in what is searched, {each}: its extracts would be searched, too; "
-                "choose another output"
-            )
-    from facegrab.mirror import Mirror
+    from facegrab.mirror import Mirror, check_apart
 
+    check_apart(output, inputs)
     work = Path(options.work) if options.work else None
     return Mirror(output, work, away=options.engine == RAY)
 

@@ -14,6 +14,7 @@ from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreErro
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.media.without import without
+from facegrab.mirror import Mirror, check_apart
 from facegrab.onlook import Onlooker
 from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -24,7 +25,7 @@ from facegrab.question import Question
 from facegrab.remembered import to_json
 from facegrab.request import request_of, result_settings
 from facegrab.run import Run
-from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
+from facegrab.settings import AUTO, RAY, ProcessSettings, RecognitionSettings
 from facegrab.shard import Shard
 from facegrab.sharding import own, share, unknown
 from facegrab.store import picked
@@ -197,7 +198,9 @@ class FaceGrab:
 
         Args:
             source: a video, an image, an image pattern, a folder, a glob, or several of these.
-            output: folder for the extracts, the index and the table; made if missing.
+            output: folder for the extracts, the index and the table; made if missing. Or one
+                in a bucket, ``s3://bucket/folder``: the run works in a folder in the cache, and
+                sends what is in that.
             index: the index of what is seen, where it is not to lie in the output folder: that of
                 another run, or one that several share. What it holds is not looked at again.
             watcher: is told how it goes.
@@ -218,6 +221,22 @@ class FaceGrab:
                 given this time, or the index is damaged or in use.
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
+        if str(output).lower().startswith("s3://"):
+            check_apart(str(output), listed(source))
+            sent = Mirror(str(output), away=self._process.engine == RAY)
+            told = [sent.follow, *([committed] if committed else [])]
+            summary = self.process(
+                source,
+                sent.folder,
+                index=index,
+                watcher=watcher,
+                early=early,
+                onlooker=onlooker,
+                committed=lambda folder: [each(folder) for each in told],
+                bucket=sent.address if sent.away else None,
+            )
+            sent.finish()
+            return summary
         sources = find_sources(listed(source))
         settings = result_settings(self._choice, self._asked, self._recognition, self._process)
         library = None if index is None else Path(index)

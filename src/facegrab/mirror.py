@@ -302,6 +302,24 @@ class Mirror:
             return list(pool.map(call, names))
 
 
+def check_apart(output: str, inputs: Iterable[object]) -> None:
+    """Refuses an output that lies in what is searched.
+
+    Args:
+        output: address of a bucket's folder.
+        inputs: paths and addresses.
+
+    Raises:
+        OutputError: it does.
+    """
+    for each in inputs:
+        if f"{output}/".startswith(f"{str(each).rstrip('/')}/"):
+            raise OutputError(
+                f"{output} lies in what is searched, {each}: its extracts would be searched, too; "
+                "choose another output"
+            )
+
+
 def _work_folder(address: str) -> Path:
     key = hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return cache_folder() / _WORK_FOLDERS / f"{safe_name(address.rpartition('/')[2])}-{key}"
