@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -14,14 +14,17 @@ from memory_bucket import InMemory, Killed, Store
 from stopped import in_memory, left, make_sources
 
 from facegrab import alone, fetching, mirror, shelf, walk
+from facegrab.address import STANDS_FOR
 from facegrab.errors import MediaError, MissingError, OutputError
 from facegrab.fetching import content_of
 from facegrab.grab import FaceGrab
+from facegrab.media.images import read_image
 from facegrab.mirror import STATE_NAME, Mirror
 from facegrab.picking import pick
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.shelf import Shelf
-from facegrab.store.away import PARTS, away_of
+from facegrab.store.away import PARTS, Away, away_of
+from facegrab.store.origin import load_origin
 from facegrab.task import Orders, Part, Task, Worker
 from facegrab.view.report import write_report
 
@@ -270,3 +273,33 @@ class TestRead:
         store.objects[name] = bytes(len(store.objects[name]))
         with pytest.raises(MissingError, match="gone there"):
             content_of(folder / "work", name, 100)
+
+    @pytest.mark.parametrize("read", [read_image, load_origin])
+    def test_whoever_else_reads_one_is_told(
+        self, folder: Path, read: Callable[[Path], object]
+    ) -> None:
+        names = [each for each in (folder / "work").glob("*.jpg") if away_of(each, _size(each))]
+        with pytest.raises(MediaError, match=f"{names[0].name} stands for an image.*fetch it"):
+            read(names[0])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"place": "../../x.jpg", "size_bytes": 1, "digest": "' + b"0" * 32 + b'"}',
+        b'{"place": "x.jpg", "size_bytes": -1, "digest": "' + b"0" * 32 + b'"}',
+        b'{"place": "x.jpg", "size_bytes": 1.5, "digest": "' + b"0" * 32 + b'"}',
+        b'{"place": "x.jpg", "size_bytes": 1, "digest": "0"}',
+        b"[" * 5000,
+    ],
+)
+def test_a_file_that_stands_for_nothing(tmp_path: Path, values: bytes) -> None:
+    path = tmp_path / "film.jpg"
+    whole = Away.of("film.jpg", b"an image")
+    path.write_bytes(whole.content)
+    assert away_of(path, _size(path)) == whole
+    path.write_bytes(STANDS_FOR + values)
+    assert away_of(path, _size(path)) is None

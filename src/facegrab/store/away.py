@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from facegrab.address import STANDS_FOR
 from facegrab.store.album import leads_inside
 
 Stamp: TypeAlias = tuple[int, int]
@@ -21,7 +22,6 @@ nanoseconds; of an extract that lies in a bucket the number that its digest is."
 
 PARTS = ".facegrab-parts"
 """Folder in a bucket of what workers cut out, until it is known whether it stays and where."""
-_HEAD = b"FaceGrab: this image lies in the bucket only.\n"
 _MOST_BYTES = 8192
 """Of such a file: a name has four parts of 255 bytes at most, which JSON may spell out as six each.
 """
@@ -67,7 +67,7 @@ class Away:
     @property
     def content(self) -> bytes:
         """What the file in its place holds."""
-        return _HEAD + json.dumps(asdict(self)).encode("ascii") + b"\n"
+        return STANDS_FOR + json.dumps(asdict(self)).encode("ascii") + b"\n"
 
 
 def part_name(attempt: str, number: int, suffix: str) -> str:
@@ -88,11 +88,11 @@ def away_of(path: Path, size_bytes: int) -> Away | None:
         path: of it; one that is gone or cannot be read stands for nothing.
         size_bytes: its size, by which nearly all others are known not to be.
     """
-    if not len(_HEAD) < size_bytes <= _MOST_BYTES:
+    if not len(STANDS_FOR) < size_bytes <= _MOST_BYTES:
         return None
     try:
         with path.open("rb") as file:
-            if file.read(len(_HEAD)) != _HEAD:
+            if file.read(len(STANDS_FOR)) != STANDS_FOR:
                 return None
             values = json.loads(file.read(_MOST_BYTES))
         away = Away(str(values["place"]), values["size_bytes"], str(values["digest"]))
