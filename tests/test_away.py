@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -303,3 +303,24 @@ def test_a_file_that_stands_for_nothing(tmp_path: Path, values: bytes) -> None:
     assert away_of(path, _size(path)) == whole
     path.write_bytes(STANDS_FOR + values)
     assert away_of(path, _size(path)) is None
+
+
+def test_many_copies_are_asked_for_elsewhere(
+    store: Store, film: dict[str, Path], room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(film, room / "local", away=False)
+    asked = list[tuple[str, str]]()
+
+    def copies(pairs: Sequence[tuple[str, str]]) -> None:
+        asked.extend(pairs)
+        for source, name in pairs:
+            InMemory(store, ADDRESS).copy(source, name)
+
+    made = Mirror
+    monkeypatch.setattr(mirror, "FEWEST_COPIES", 2)
+    monkeypatch.setattr(
+        "test_away.Mirror", lambda *each, **more: made(*each, **more, copies=copies)
+    )
+    run(film, room / "work")
+    assert brought(store, room / "there") == seen(room / "local")
+    assert len(asked) > 2

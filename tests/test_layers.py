@@ -71,6 +71,7 @@ MAY_IMPORT = {
     | {
         "again",
         "choice",
+        "copying",
         "early",
         "media",
         "mirror",
@@ -84,6 +85,7 @@ MAY_IMPORT = {
     }
     | {"sharding", "store", "task", "vision"},
     "mirror": GROUND | {"media", "models", "store"},
+    "copying": GROUND | {"media", "raylink"},
     "sending": GROUND | {"media", "mirror", "store"},
     "fetching": GROUND | {"media", "store"},
     "shelf": GROUND | {"media", "store"},
@@ -97,7 +99,7 @@ MAY_IMPORT = {
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND
-    | {"console", "early", "grab", "indexing", "media", "mirror", "options"}
+    | {"console", "copying", "early", "grab", "indexing", "media", "mirror", "options"}
     | {"people", "pick_command", "picking", "store", "telling", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND

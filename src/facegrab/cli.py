@@ -172,7 +172,11 @@ def _mirror(options: argparse.Namespace, inputs: Sequence[str]) -> Mirror | None
 
     check_apart(output, inputs)
     work = Path(options.work) if options.work else None
-    return Mirror(output, work, away=options.engine == RAY)
+    if options.engine != RAY:
+        return Mirror(output, work)
+    from facegrab.copying import Copies
+
+    return Mirror(output, work, away=True, copies=Copies(output, options.address))
 
 
 def _where(mirror: Mirror) -> str:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
+from facegrab.copying import Copies
 from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
@@ -223,7 +224,9 @@ class FaceGrab:
         """
         if str(output).lower().startswith("s3://"):
             check_apart(str(output), listed(source))
-            sent = Mirror(str(output), away=self._process.engine == RAY)
+            away = self._process.engine == RAY
+            copies = Copies(str(output), self._process.address) if away else None
+            sent = Mirror(str(output), away=away, copies=copies)
             told = [sent.follow, *([committed] if committed else [])]
             summary = self.process(
                 source,
@@ -233,7 +236,7 @@ class FaceGrab:
                 early=early,
                 onlooker=onlooker,
                 committed=lambda folder: [each(folder) for each in told],
-                bucket=sent.address if sent.away else None,
+                bucket=sent.address if away else None,
             )
             sent.finish()
             return summary

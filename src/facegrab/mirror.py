@@ -17,7 +17,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +41,8 @@ MOST_OF_TIME = 20
 """Times as long as a sending took are waited before the next: it costs a twentieth of a run."""
 THREADS = 8
 """Objects on their way at a time: each takes some tens of milliseconds, mostly waiting."""
+FEWEST_COPIES = 1000
+"""That others are asked for: it takes some seconds to begin."""
 STATE_NAME = ".facegrab.state"
 """An object that says which work folder writes there, and the names that are on their way."""
 _PROBE_NAME = ".facegrab.probe"
@@ -62,6 +64,8 @@ class Mirror:
         name: ``s3://bucket/folder``.
         work: the folder here, empty or the same address's; None: one in the cache.
         away: workers put extracts there, and those that are there stay there.
+        copies: copies many objects there, given their names and those of the copies; None: they
+            are asked for here.
 
     Raises:
         OutputError: the address or the folder holds something else, another machine has written
@@ -73,8 +77,16 @@ class Mirror:
         StoreError: the folder is in use by another run, or the bucket's index is damaged.
     """
 
-    def __init__(self, name: str, work: Path | None = None, *, away: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Path | None = None,
+        *,
+        away: bool = False,
+        copies: Callable[[Sequence[tuple[str, str]]], None] | None = None,
+    ) -> None:
         self._bucket = Bucket(name)
+        self._copies = copies
         self.away = away
         self.address = str(self._bucket.address)
         self.folder = work or _work_folder(self.address)
@@ -266,8 +278,7 @@ class Mirror:
             copy_index(copy)
             self._tell([*new, *gone])
             self._sent.add(dict.fromkeys(name for name in new if name in known))
-            places = {stamp: name for name, stamp in known.items() if stamp}
-            copied = self._each(new, lambda name: self._bring_up(name, places))
+            copied = self._bring_up(new)
             self._sent.add({name: here[name] for name in new})
             self._each([INDEX_NAME], lambda name: self._bucket.put(name, copy))
         finally:
@@ -278,28 +289,28 @@ class Mirror:
         self._sent.drop(gone)
         self._tell(())
 
-    def _bring_up(self, name: str, places: Mapping[Stamp, str]) -> str:
-        """Puts a file there, or has the store copy what lies there already.
-
-        Args:
-            name: of the file.
-            places: of what is sent.
+    def _bring_up(self, names: Sequence[str]) -> list[str]:
+        """Puts files there, or has the store copy what lies there already.
 
         Returns:
-            of what it is a copy; "" if of nothing there.
+            of what there are copies.
         """
-        away = self._away(name)
-        if away is None:
-            self._bucket.put(name, self.folder / name)
-            return ""
-        place = places.get(away.stamp, away.place)
-        self._bucket.copy(place, name)
-        return place
+        places = {stamp: name for name, stamp in self._sent.stamps.items() if stamp}
+        aways = {name: away for name in names if (away := self._away(name))}
+        pairs = [(places.get(away.stamp, away.place), name) for name, away in aways.items()]
+        files = [name for name in names if name not in aways]
+        self._each(files, lambda name: self._bucket.put(name, self.folder / name))
+        if self._copies and len(pairs) >= FEWEST_COPIES:
+            self._copies(pairs)
+        else:
+            self._each(pairs, lambda pair: self._bucket.copy(*pair))
+        return [place for place, _ in pairs]
 
-    def _each(self, names: Iterable[str], call: Callable[[str], T]) -> list[T]:
+    def _each(self, names: Iterable[T], call: Callable[[T], None]) -> None:
         """Does something with several objects; when it returns or raises, none is on its way."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-mirror") as pool:
-            return list(pool.map(call, names))
+            for _ in pool.map(call, names):
+                pass
 
 
 def check_apart(output: str, inputs: Iterable[object]) -> None:

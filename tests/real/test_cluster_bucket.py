@@ -30,6 +30,13 @@ pytestmark = [pytest.mark.real, pytest.mark.filterwarnings("default")]
 LONGEST_SECONDS = 300.0
 """That anything here may take."""
 _BUCKET = "media"
+PROGRAM = """
+import sys
+from facegrab import copying, mirror
+from facegrab.cli import main
+mirror.FEWEST_COPIES, copying.AT_A_TIME = 50, 20
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,7 @@ class Runs:
         self._cluster = cluster
 
     def start(self, output: str, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "facegrab", "-r", str(self._person), "-o", output]
+        command = [sys.executable, "-c", PROGRAM, "-r", str(self._person), "-o", output]
         command += ["-i", *map(str, self._films), "-sf", "1", "--threads", "1"]
         command += ["--detector", "mtcnn", *more]
         with (self._place / "said").open("ab") as said:
