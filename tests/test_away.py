@@ -214,6 +214,12 @@ def test_what_is_gone_from_the_bucket_is_made_again(
             assert store.objects[extract] == expected[extract], where
 
 
+def test_killed_before_anything_was_kept(store: Store, film: dict[str, Path], room: Path) -> None:
+    store.objects[f"{PARTS}/{'a' * 32}/0.jpg"] = b"a worker's, whose driver died"
+    Mirror(ADDRESS, room / "work", away=True)
+    assert not parts(store)
+
+
 def test_a_worker_that_cannot_put_ends_the_run(
     store: Store, film: dict[str, Path], room: Path
 ) -> None:

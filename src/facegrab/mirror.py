@@ -112,6 +112,8 @@ class Mirror:
             self._bring(there)
         if index.exists():
             self._look_after(there)
+        else:
+            self._sweep(there)
 
     def follow(self, output: Output) -> None:
         """Sends what is new, if it is time; called when all that is in the folder is committed.
