@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TypeVar
+
+import numpy as np
 
 from facegrab.follow import ALONE, Runs
 from facegrab.models import compute
 from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
+from facegrab.vision.detect import Trail
 from facegrab.vision.look import Look
 from facegrab.vision.shots import Signature, signature
 
@@ -30,6 +33,7 @@ the most that batch_size allows, up to 1440x960. Five such batches are 2.5 GB of
 memory."""
 
 _POLL_SECONDS = 0.1
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 T = TypeVar("T")
 
@@ -79,7 +83,7 @@ def scan(
         whatever decoding or looking raises; the threads have ended then, as they have when the
         consumer stops early (close the generator).
     """
-    chunked = chunks(frames, batch_size, batch_bytes, runs)
+    chunked = chunks(frames, batch_size, batch_bytes)
     with prefetched(chunked) as batches, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
         for future in _submitted(pool, batches, look, runs):
@@ -91,7 +95,7 @@ def scan(
 
 
 def scan_as(
-    frames: Iterable[Frame], look: Look, settings: ProcessSettings, frame_bytes: int | None
+    frames: Iterable[Frame], look: Look, settings: ProcessSettings, *, pictures: bool
 ) -> Generator[Scanned, None, None]:
     """Looks at frames as settings ask for; see scan.
 
@@ -99,13 +103,12 @@ def scan_as(
         frames: in order.
         look: finds and describes the faces.
         settings: batch size, threads, device, and whether frames between are spared.
-        frame_bytes: of the pixels of each; None for the pictures of a folder, which need not be of
-            one size nor follow on each other.
+        pictures: they are those of a folder, which need not follow on each other.
     """
     batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
     runs = ALONE
-    if frame_bytes and look.can_follow and not settings.full_scan:
-        runs = Runs.of(settings.skip_frames, frame_bytes)
+    if look.can_follow and not pictures and not settings.full_scan:
+        runs = Runs.of(settings.skip_frames)
     lookers = compute.lookers(settings.threads, settings.device)
     return scan(frames, look, settings.batch_size, lookers, batch_bytes, runs)
 
@@ -114,6 +117,8 @@ def _submitted(
     pool: ThreadPoolExecutor, batches: Iterator[tuple[Frame, ...]], look: Look, runs: Runs
 ) -> Iterator[Future[Scanned]]:
     """The batches, each handed to a looker; what decoding raises comes last, as a result."""
+    last: Frame | None = None
+    trail = Future[Trail | None]()
     while True:
         try:
             batch = next(batches, None)
@@ -124,13 +129,38 @@ def _submitted(
             return
         if batch is None:
             return
-        future = pool.submit(_scanned, batch, look, runs)
+        follows = runs.follows(batch, last) if runs.length > 1 else []
+        before, trail = trail, Future[Trail | None]()
+        last = replace(batch[-1], image=_NO_PIXELS)
+        future = pool.submit(_scanned, batch, look, follows, before, trail)
         del batch  # a name kept while waiting keeps 32 MB of frames
         yield future
 
 
-def _scanned(batch: tuple[Frame, ...], look: Look, runs: Runs) -> Scanned:
-    faces = look(batch, runs.follows(batch))
+def _scanned(
+    batch: tuple[Frame, ...],
+    look: Look,
+    follows: Sequence[bool],
+    before: Future[Trail | None],
+    trail: Future[Trail | None],
+) -> Scanned:
+    """Looks at a batch.
+
+    Args:
+        batch: the frames.
+        look: at them.
+        follows: see Look.detected.
+        before: what the batch before leaves; its looker, who began earlier, is waited for.
+        trail: what this one does: there as soon as its faces are found.
+    """
+    try:
+        known = before.result() if any(follows[:1]) else None
+        found, left = look.detected(batch, follows, known)
+        trail.set_result(left)
+    except BaseException as error:
+        trail.set_exception(error)
+        raise
+    faces = look.described(batch, found)
     return Scanned(batch, faces, tuple(signature(frame.image) for frame in batch))
 
 
@@ -158,13 +188,10 @@ def chunks(
     frames: Iterable[Frame],
     batch_size: int,
     batch_bytes: int = BATCH_BYTES,
-    runs: Runs = ALONE,
 ) -> Iterator[tuple[Frame, ...]]:
     """Frames in batches of at most batch_size and batch_bytes of pixels; the last may be short.
 
-    A batch is of one segment, so that what is found in a segment does not depend on where the
-    reading began. Frames that follow on each other stay together: a batch may be longer by
-    ``runs.length - 1``.
+    A batch is of one segment.
     """
     batch: list[Frame] = []
     size_bytes = 0
@@ -172,14 +199,12 @@ def chunks(
         if batch and frame.segment != batch[-1].segment:
             yield tuple(batch)
             batch, size_bytes = [], 0
-        group_bytes = runs.length * frame.image.nbytes
-        full = len(batch) + runs.length > batch_size or size_bytes + group_bytes > batch_bytes
-        if batch and full and runs.parted(frame, batch[-1]):
+        if batch and size_bytes + frame.image.nbytes > batch_bytes:
             yield tuple(batch)
             batch, size_bytes = [], 0
         batch.append(frame)
         size_bytes += frame.image.nbytes
-        if len(batch) == batch_size and runs.length == 1:
+        if len(batch) == batch_size:
             yield tuple(batch)
             batch, size_bytes = [], 0
     if batch:
