@@ -111,6 +111,28 @@ class TestPrefetched:
                 # One in the queue, one in the thread's hand.
                 assert made <= taken + 2
 
+    @pytest.mark.parametrize("lookers", [1, 3])
+    def test_batches_alive_are_bounded(self, lookers: int) -> None:
+        """However slow the consumer is: it waits until there are as many as may be."""
+        room, made, done, most = lookers + scanning.BATCHES_BESIDE, 0, 0, 0
+        changed = threading.Condition()
+
+        def frames() -> Iterator[Frame]:
+            nonlocal made, most
+            for frame in painted(40):
+                with changed:
+                    made += 1
+                    most = max(most, made - done)
+                    changed.notify_all()
+                yield frame
+
+        for _ in scan(frames(), look(), 1, lookers):
+            with changed:
+                while made < min(done + room, 40):
+                    assert changed.wait(timeout=10)
+                done += 1
+        assert most == room
+
     def test_an_error_comes_after_the_items_before_it(self) -> None:
         def items() -> Iterator[int]:
             yield 1

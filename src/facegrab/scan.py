@@ -24,13 +24,15 @@ from facegrab.vision.look import Look
 from facegrab.vision.shots import Signature, signature
 
 BATCH_BYTES = 32 * 2**20
-"""Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
-time: one being decoded, one that waits for a looker, one or two with it and one that the consumer
-has. Larger ones gain nothing on a CPU."""
+"""Pixels of one batch, at most: 5 frames of 1080p. Larger ones gain nothing on a CPU."""
 CUDA_BATCH_BYTES = 512 * 2**20
 """The same for a graphics card, which is kept busy by many frames at a time: 86 of 1080p, and 128,
-the most that batch_size allows, up to 1440x960. Five such batches are 2.5 GB of the processor's
+the most that batch_size allows, up to 1440x960. Four such batches are 2 GB of the processor's
 memory."""
+BATCHES_BESIDE = 3
+"""Batches alive at a time, besides one for each looker: one is being decoded, one waits for a
+looker, and one is with the consumer. Were there no such bound, a long film would come to more of
+them than a short one, because more often all wait for each other."""
 
 _POLL_SECONDS = 0.1
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
@@ -84,14 +86,17 @@ def scan(
         consumer stops early (close the generator).
     """
     chunked = chunks(frames, batch_size, batch_bytes)
-    with prefetched(chunked) as batches, _pool(lookers) as pool:
+    room = _Room(lookers + BATCHES_BESIDE)
+    with prefetched(room.filled(chunked)) as batches, room, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
         for future in _submitted(pool, batches, look, runs):
             looking.append(future)
             if len(looking) > lookers:
                 yield _result(looking.popleft())
+                room.give_back()
         while looking:
             yield _result(looking.popleft())
+            room.give_back()
 
 
 def scan_as(
@@ -111,6 +116,49 @@ def scan_as(
         runs = Runs.of(settings.skip_frames)
     lookers = compute.lookers(settings.threads, settings.device)
     return scan(frames, look, settings.batch_size, lookers, batch_bytes, runs)
+
+
+class _Room:
+    """Room for so many batches; when the block ends nobody waits for it any more.
+
+    Args:
+        batches: how many.
+    """
+
+    def __init__(self, batches: int) -> None:
+        self._free = batches
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def filled(self, items: Iterator[T]) -> Iterator[T]:
+        """The same items, each made when there is room for it."""
+        while self._taken():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            yield item
+            del item
+
+    def give_back(self) -> None:
+        """There is room for one more."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def _taken(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free or self._closed)
+            self._free -= 1
+            return not self._closed
 
 
 def _submitted(
