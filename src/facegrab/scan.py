@@ -31,8 +31,9 @@ the most that batch_size allows, up to 1440x960. Four such batches are 2 GB of t
 memory."""
 BATCHES_BESIDE = 3
 """Batches alive at a time, besides one for each looker: one is being decoded, one waits for a
-looker, and one is with the consumer. Were there no such bound, a long film would come to more of
-them than a short one, because more often all wait for each other."""
+looker, and one is with the consumer. Wherever they are: more of them wait for lookers as long as
+these have none, and fewer while the consumer commits. Were there no such bound, a long film would
+come to more of them than a short one, because more often all wait for each other."""
 
 _POLL_SECONDS = 0.1
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
@@ -86,8 +87,9 @@ def scan(
         consumer stops early (close the generator).
     """
     chunked = chunks(frames, batch_size, batch_bytes)
-    room = _Room(lookers + BATCHES_BESIDE)
-    with prefetched(room.filled(chunked)) as batches, room, _pool(lookers) as pool:
+    alive = lookers + BATCHES_BESIDE
+    room = _Room(alive)
+    with prefetched(room.filled(chunked), alive) as batches, room, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
         for future in _submitted(pool, batches, look, runs):
             looking.append(future)
@@ -296,7 +298,7 @@ def prefetched(items: Iterable[T], ahead: int = 1) -> Iterator[Iterator[T]]:
         yield _drain(queue)
     finally:
         stop.set()
-        _join(thread)
+        join(thread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,7 @@ class _End:
     error: BaseException | None
 
 
-def _join(thread: threading.Thread) -> None:
+def join(thread: threading.Thread) -> None:
     """Waits for the thread whatever comes: its source is closed next, which it may be reading."""
     interrupted = False
     while thread.is_alive():
