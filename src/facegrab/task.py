@@ -194,7 +194,9 @@ class Worker:
         for scanned in batches:
             extracts = None
             if self._question and self._album and place:
-                names, _ = cut(self._question, place, scanned.frames, scanned.faces, self._album)
+                names, _ = cut(
+                    self._question, place, scanned.frames, scanned.faces, self._album, set()
+                )
                 left: Mapping[str, Path | bytes] = self._album.leave(names)
                 extracts = tuple(left.items())
             frames = tuple(
