@@ -81,4 +81,4 @@ class Looker:
         settings = ProcessSettings(skip_frames=skip_frames, min_face=self._min_face)
         (source,) = find_sources([str(clip)])
         with open_source(source, skip_frames + 1, settings.device) as reader:
-            yield from scan_as(iter(reader), self._look, settings, reader.frame_bytes)
+            yield from scan_as(iter(reader), self._look, settings, pictures=False)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import CLIP_FRAMES, contents, our_threads, painted_eyes
 
 from facegrab import FaceGrab, ProcessSettings
-from facegrab.early import Early
+from facegrab.early import Early, begun
 from facegrab.errors import GalleryError, MediaError
 from facegrab.media.source import Source, find_sources
+from facegrab.types import Frame
 
 EVERY_4 = ProcessSettings(skip_frames=3, batch_size=2, scale=0.5, extract_size=64)
 
@@ -29,6 +33,38 @@ def test_the_frames_are_those_of_the_source(clip: Path) -> None:
         assert [frame.index for frame in frames] == list(range(0, CLIP_FRAMES, 4))
         assert reader.frames_read == CLIP_FRAMES
         assert early.seconds > 0
+    assert our_threads() == []
+
+
+def blank(index: int) -> Frame:
+    return Frame(index, index / 25, np.zeros((10, 10, 3), np.uint8))
+
+
+def test_no_more_are_made_than_there_is_room_for() -> None:
+    made = threading.Semaphore(0)
+
+    def frames() -> Iterator[Frame]:
+        for index in range(50):
+            made.release()
+            yield blank(index)
+
+    with begun(frames(), 1000) as ahead:
+        for _ in range(4):  # of 300 bytes each: the fourth one fills it
+            assert made.acquire(timeout=10)
+        assert [frame.index for frame in ahead] == list(range(50))
+    assert our_threads() == []
+
+
+def test_what_fails_early_fails_in_its_turn() -> None:
+    def frames() -> Iterator[Frame]:
+        yield blank(0)
+        yield blank(1)
+        raise MediaError("cut off")
+
+    with begun(frames(), 10**6) as ahead:
+        assert [next(ahead).index, next(ahead).index] == [0, 1]
+        with pytest.raises(MediaError, match="cut off"):
+            next(ahead)
     assert our_threads() == []
 
 

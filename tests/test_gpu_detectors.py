@@ -240,7 +240,7 @@ def test_frames_that_follow_are_not_proposed_from() -> None:
     nets = Cascade()
     detector = GpuMtcnnDetector(nets.proposal_of, nets.refinement, nets.output)
     images = [image(WIDE, 2), image(WIDE, 2), image(WIDE, 4)]
-    found = detector.following(images, [FEED] * 3, [False, True, False])
+    found, _ = detector.following(images, [FEED] * 3, [False, True, False])
     assert nets.frames == [2]
     assert [len(each) for each in found] == [1, 1, 1]
     changed = [image(WIDE, 2), photograph(WIDE)]

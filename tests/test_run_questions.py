@@ -27,10 +27,12 @@ from fakes import (
 )
 
 from facegrab import answering
+from facegrab.answering import Answering
 from facegrab.cataloguing import scan_into
 from facegrab.errors import MediaError, MissingError
 from facegrab.grab import FaceGrab
 from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.store import album as albums
 from facegrab.summary import Plan, Summary, Watcher
 
 FAST = {"skip_frames": 0, "extract_size": 64, "scale": 0.5}
@@ -428,6 +430,31 @@ class TestPerFrame:
         assert files == ["5", "6"]
         for folder in (together, alone):
             assert_consistent(folder)
+
+    def test_extracts_for_which_there_was_no_room_are_made_again(
+        self, user: User, red: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Red looks like their cousin at first: not before their track is known are they wanted."""
+        frames = [scene() for _ in range(12)]
+        for number, frame in enumerate(frames):
+            paint(frame, "orange" if number < 2 else "red", 20 + 2 * number, 40)
+        late = write_clip(tmp_path / "l.mp4", frames, options={"preset": "ultrafast", "g": "1"})
+        room, none = tmp_path / "room", tmp_path / "none"
+        user.asks(red, late, room, tolerance=0.35, batch_size=2)
+        monkeypatch.setattr(albums, "MOST_HELD_BYTES", 0)
+        made_again: list[int] = []
+        write = Answering._write
+
+        def counted(answering: Answering, place: Any, rows: Any, part: Any) -> None:
+            made_again.extend(frame.index for frame, _ in part)
+            write(answering, place, rows, part)
+
+        monkeypatch.setattr(Answering, "_write", counted)
+        summary = user.asks(red, late, none, tolerance=0.35, batch_size=2)
+        assert (summary.faces_written, summary.faces_by_track) == (12, 2)
+        assert made_again == [0, 1]
+        assert below(none) == below(room)
+        assert_consistent(none)
 
     def test_from_the_index_as_from_the_frames(
         self, user: User, red: Path, flicker: Path, tmp_path: Path

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facegrab import scan as scanning
+from facegrab.follow import Runs
 from facegrab.scan import BATCH_BYTES, Scanned, chunks, prefetched, scan
-from facegrab.types import Frame, Image
-from facegrab.vision.feed import Wanted
+from facegrab.types import Detections, Frame, Image
+from facegrab.vision.detect import Trail
+from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.look import Look
 
 
@@ -108,6 +111,28 @@ class TestPrefetched:
                 # One in the queue, one in the thread's hand.
                 assert made <= taken + 2
 
+    @pytest.mark.parametrize("lookers", [1, 3])
+    def test_batches_alive_are_bounded(self, lookers: int) -> None:
+        """However slow the consumer is: it waits until there are as many as may be."""
+        room, made, done, most = lookers + scanning.BATCHES_BESIDE, 0, 0, 0
+        changed = threading.Condition()
+
+        def frames() -> Iterator[Frame]:
+            nonlocal made, most
+            for frame in painted(40):
+                with changed:
+                    made += 1
+                    most = max(most, made - done)
+                    changed.notify_all()
+                yield frame
+
+        for _ in scan(frames(), look(), 1, lookers):
+            with changed:
+                while made < min(done + room, 40):
+                    assert changed.wait(timeout=10)
+                done += 1
+        assert most == room
+
     def test_an_error_comes_after_the_items_before_it(self) -> None:
         def items() -> Iterator[int]:
             yield 1
@@ -139,3 +164,67 @@ class TestPrefetched:
         with pytest.raises(KeyboardInterrupt):
             list(scan(painted(50), look(), 2))
         assert our_threads() == []
+
+
+class Following:
+    """Sees one face whose score says how many frames ago all of a frame was looked at.
+
+    Args:
+        fails_at: frame that it cannot look at.
+    """
+
+    smallest_px, longest_fed_px = 20, 1000
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self._fails_at = fails_at
+
+    def __call__(self, images: Sequence[Image], feeds: Sequence[Feed]) -> list[Detections]:
+        return self.following(images, feeds, [False] * len(images))[0]
+
+    def following(
+        self,
+        images: Sequence[Image],
+        feeds: Sequence[Feed],
+        follows: Sequence[bool],
+        before: Trail | None = None,
+    ) -> tuple[list[Detections], Trail]:
+        found: list[Detections] = []
+        for image, follow in zip(images, follows, strict=True):
+            if image[0, 0, 0] == self._fails_at:
+                raise RuntimeError("no look at this one")
+            ago = before.found.score[0] + 1 if follow and before else 0
+            box = np.array([[30, 20, 69, 59]], np.float32)
+            found.append(Detections.without_points(box, np.array([ago], np.float32)))
+            before = Trail((90, 120), image, found[-1])
+        assert before is not None
+        return found, before
+
+
+def numbered(count: int) -> Iterator[Frame]:
+    """Frames that show their number, 60 to a segment."""
+    for index in range(count):
+        yield Frame(index, index / 25, np.full((90, 120, 3), index, np.uint8), index // 60)
+
+
+def following(fails_at: int | None = None) -> Look:
+    return Look(replace(painted_eyes(), detector=Following(fails_at)), Wanted(min_face=20))
+
+
+@pytest.mark.parametrize("lookers", [1, 2, 5])
+@pytest.mark.parametrize("batch_size", [2, 3, 28, 100])
+def test_a_batch_goes_on_where_the_one_before_it_ended(lookers: int, batch_size: int) -> None:
+    batches = scan(numbered(130), following(), batch_size, lookers, runs=Runs(1, 28))
+    score = np.concatenate([each.faces.score for each in batches])
+    # From the last multiple of 28, or the segment's beginning.
+    expected = [frame - max(frame // 28 * 28, frame // 60 * 60) for frame in range(130)]
+    assert score.tolist() == expected
+
+
+@pytest.mark.parametrize("lookers", [1, 4])
+def test_who_waits_for_a_look_that_fails_ends_too(lookers: int) -> None:
+    seen: list[Frame] = []
+    batches = scan(numbered(200), following(31), 4, lookers, runs=Runs(1, 28))
+    with pytest.raises(RuntimeError, match="no look at this one"):
+        seen.extend(frame for each in batches for frame in each.frames)
+    assert [frame.index for frame in seen] == list(range(28))
+    assert our_threads() == []

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from fakes import fail_at, our_threads, pictures, scene
+from test_store_origin import some_origin
 
 from facegrab.errors import OutputError
 from facegrab.media import read_image
@@ -130,6 +131,21 @@ def test_more_images_than_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             assert len(everything(tmp_path)) >= number - 3
         album.keep(names)
     assert len(pictures(tmp_path)) == 20
+
+
+def test_of_more_than_may_be_held_the_first_are_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(albums, "MOST_HELD_BYTES", 2 * TINY.nbytes)
+    origin = some_origin()
+    with Album(tmp_path) as album:
+        for name in ("a.png", "b.png", "c.png"):
+            album.keep_back(name, TINY, origin)
+        assert [album.has(name) for name in ("a.png", "b.png", "c.png")] == [False, True, True]
+        assert everything(tmp_path) == []  # nobody has encoded one
+        album.keep(["b.png"])
+        assert [*album.leave(["a.png", "c.png"])] == ["c.png"]
+    assert pictures(tmp_path) == ["b.png"]
 
 
 def test_an_image_that_cannot_be_put_in_place_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from facegrab.models.compute import Compute
 from facegrab.models.specs import DetectorSpec, Pixels
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.anchors import Candidates, no_points
-from facegrab.vision.detect import FollowingDetector
+from facegrab.vision.detect import FollowingDetector, Trail
 from facegrab.vision.feed import Feed
 from facegrab.vision.graph_detector import OneShot
 from facegrab.vision.graph_follower import PLACE_PX, GraphFollower
@@ -89,7 +89,7 @@ def test_a_face_is_found_where_it_went_by_a_look_at_its_place(
     detector: GraphFollower, net: SquaresNet
 ) -> None:
     faces = [(300, 200, 40), (306, 196, 42), (310, 190, 44)]
-    found = detector.following([image(each) for each in faces], [FEED] * 3, [False, True, True])
+    found, _ = detector.following([image(each) for each in faces], [FEED] * 3, [False, True, True])
     assert net.shown == [WHOLE, PLACE, PLACE]
     for each, (x, y, side) in zip(found, faces, strict=True):
         np.testing.assert_allclose(boxes(each), [[x, y, x + side - 1, y + side - 1]], atol=0.7)
@@ -100,7 +100,7 @@ def test_faces_of_all_sizes_are_shown_in_one_picture(
 ) -> None:
     first = image((60, 60, 24), (400, 100, 120), (600, 440, 30))
     second = image((62, 60, 24), (396, 104, 120), (604, 440, 30))
-    _, found = detector.following([first, second], [FEED] * 2, [False, True])
+    (_, found), _ = detector.following([first, second], [FEED] * 2, [False, True])
     assert net.shown == [WHOLE, (PLACE_PX, 3 * PLACE_PX)]
     (alone,) = detector([second], [FEED])
     np.testing.assert_allclose(sorted(boxes(found)), sorted(boxes(alone)), atol=1)
@@ -110,7 +110,7 @@ def test_a_neighbour_that_a_place_shows_too_is_found_once(
     detector: GraphFollower, net: SquaresNet
 ) -> None:
     picture = image((200, 200, 40), (250, 200, 40))
-    _, found = detector.following([picture] * 2, [FEED] * 2, [False, True])
+    (_, found), _ = detector.following([picture] * 2, [FEED] * 2, [False, True])
     assert net.shown == [WHOLE, (PLACE_PX, 2 * PLACE_PX)]
     assert len(found) == 2
 
@@ -127,7 +127,7 @@ def test_a_neighbour_that_a_place_shows_too_is_found_once(
 def test_all_is_looked_at_where_places_do_not_do(
     detector: GraphFollower, net: SquaresNet, then: Image
 ) -> None:
-    _, found = detector.following([image((300, 200, 40)), then], [FEED] * 2, [False, True])
+    (_, found), _ = detector.following([image((300, 200, 40)), then], [FEED] * 2, [False, True])
     assert net.shown[0] == WHOLE
     assert net.shown[-1][1] == WIDTH
     assert len(net.shown) <= 3
@@ -142,8 +142,26 @@ def test_what_does_not_follow_is_looked_at_all_over(
     assert net.shown == [WHOLE, WHOLE, PLACE]
 
 
+def test_what_one_call_left_the_next_one_goes_on_from(
+    detector: GraphFollower, net: SquaresNet
+) -> None:
+    faces = [image((300 + 4 * number, 200, 40)) for number in range(4)]
+    whole, _ = detector.following(faces, [FEED] * 4, [False, True, True, True])
+    net.shown.clear()
+    parts: list[Detections] = []
+    left: Trail | None = None
+    for number, each in enumerate(faces):
+        found, left = detector.following([each], [FEED], [number > 0], left)
+        parts += found
+    assert net.shown == [WHOLE, PLACE, PLACE, PLACE]
+    assert [boxes(each) for each in parts] == [boxes(each) for each in whole]
+    (alone,), _ = detector.following(faces[:1], [FEED], [False], left)
+    assert net.shown[4:] == [WHOLE]
+    assert boxes(alone) == boxes(whole[0])
+
+
 def test_nobody_stays_nobody_without_a_look(detector: GraphFollower, net: SquaresNet) -> None:
-    found = detector.following([image()] * 3, [FEED] * 3, [False, True, True])
+    found, _ = detector.following([image()] * 3, [FEED] * 3, [False, True, True])
     assert net.shown == [WHOLE]
     assert [len(each) for each in found] == [0, 0, 0]
 
@@ -157,7 +175,7 @@ def test_more_places_than_the_image_has_room_for_are_not_shown(
 
 
 def test_a_face_at_the_edge_is_followed(detector: GraphFollower, net: SquaresNet) -> None:
-    _, found = detector.following([image((600, 0, 40))] * 2, [FEED] * 2, [False, True])
+    (_, found), _ = detector.following([image((600, 0, 40))] * 2, [FEED] * 2, [False, True])
     assert net.shown == [WHOLE, PLACE]
     # Beyond the edge its pixels go on, and with them the square: the box is about there.
     assert abs(boxes(found)[0][0] - 600) < 5

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from facegrab.models import machine_code
 from facegrab.types import Image
-from facegrab.vision import align, landmarks, warp_compiled, warp_grid
+from facegrab.vision import align, landmarks, mean_compiled, warp_compiled, warp_grid
 
 needs_numba = pytest.mark.skipif(
     landmarks.walker_name() != "compiled", reason="Numba, which this platform may lack, is missing"
@@ -239,7 +239,7 @@ def test_taps_are_weighed_eight_at_a_time() -> None:
 @pytest.fixture
 def chosen_anew() -> Iterator[None]:
     """The choice between machine code and OpenCV is open, before and after."""
-    choices = (landmarks.walker_name, align._enlarging)
+    choices = (landmarks.walker_name, align._warps)
     for choice in choices:
         choice.cache_clear()
     yield
@@ -249,22 +249,24 @@ def chosen_anew() -> Iterator[None]:
 
 @needs_numba
 @pytest.mark.usefixtures("chosen_anew")
-def test_with_numba_machine_code_enlarges(caplog: pytest.LogCaptureFixture) -> None:
+def test_with_numba_machine_code_warps(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "facegrab.vision")
-    assert align._enlarging() is warp_compiled.warp
+    assert align._warps() == (warp_compiled.warp, mean_compiled.mean)
     assert caplog.messages == []
 
 
 @pytest.mark.usefixtures("chosen_anew")
-def test_without_numba_opencv_enlarges(
+def test_without_numba_opencv_warps(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "facegrab.vision")
     monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
     monkeypatch.setattr(warp_compiled, "warp", None)
+    monkeypatch.setattr(mean_compiled, "mean", None)
     image, matrix = painted("noise", (90, 70, 3)), pose(2, 0.4, (35, 45), 64)
     for _ in range(2):
         assert np.array_equal(align.warp(image, matrix, 64), by_opencv(image, matrix, 64))
+        assert align.warp(image, matrix / 4, 16).any()
     assert len(caplog.messages) == 1
     assert "pip install numba" in caplog.text
 
@@ -309,16 +311,16 @@ import sys
 import numpy as np
 from facegrab.vision import align
 image, matrix = np.zeros((90, 90, 3), np.uint8), np.array([[2.0, 0, 0], [0, 2.0, 0]])
-align.warp(image, matrix / 4, 32)
 assert not {"numba", "llvmlite"} & sys.modules.keys()
 align.warp(image, matrix, 32)
+align.warp(image, matrix / 4, 32)
 print("llvmlite" in sys.modules, "numba" in sys.modules)
 """
 
 
 @needs_numba
 def test_numba_is_imported_to_compile_only(tmp_path: Path) -> None:
-    """And nothing of it before a face is enlarged."""
+    """And nothing of it before a face is warped."""
     command = [sys.executable, "-W", "error", "-c", STARTING]
     environment = {**os.environ, "FACEGRAB_CACHE": str(tmp_path)}
     said = [

@@ -125,9 +125,13 @@ class Answering:
 
     def _write(self, place: Place, rows: Rows, part: Sequence[tuple[Frame, list[Planned]]]) -> None:
         entries: list[Extract] = []
+        wanted = sorted({each.entry.row for _, planned in part for each in planned})
+        nearest = self._question.nearest(rows.faces.select(np.array(wanted, np.int64)))
+        distance = dict(zip(wanted, nearest.tolist(), strict=True))
         for frame, planned in part:
             for each, image in make(planned, frame.image):
-                origin = self._question.origin(place, rows.faces, rows.distance, each)
+                away = distance[each.entry.row]
+                origin = self._question.origin(place, rows.faces, each, away)
                 self._output.write(each.given, image, origin)
                 entries.append(each.entry)
         self._output.commit(_of_extracts(rows, entries))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
-from facegrab.scan import chunks, prefetched
+from facegrab.scan import BATCH_BYTES, join
 from facegrab.settings import LOCAL, ProcessSettings
 from facegrab.types import Frame
 
-BATCHES_AHEAD = 2
-"""That wait, besides the one being decoded: they take about as long as the networks to load."""
+MOST_BYTES = 4 * BATCH_BYTES
+"""Of frames decoded before the run: no more than the run itself keeps alive."""
 
 
 class Early:
@@ -53,9 +55,7 @@ class Early:
             reader = self._stack.enter_context(open_source(self._source, every, settings.device))
         except (MediaError, MissingError, AccessError):
             return self
-        # What belongs together is put together by the scan.
-        batches = prefetched(chunks(self._timed(reader), settings.batch_size), BATCHES_AHEAD)
-        self._open = reader, _flat(self._stack.enter_context(batches))
+        self._open = reader, self._stack.enter_context(begun(self._timed(reader), MOST_BYTES))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +86,44 @@ class Early:
             del frame
 
 
-def _flat(batches: Iterator[tuple[Frame, ...]]) -> Iterator[Frame]:
-    for batch in batches:
-        yield from batch
-        del batch
+@contextmanager
+def begun(frames: Iterator[Frame], most_bytes: int) -> Iterator[Iterator[Frame]]:
+    """The same frames, the first of which a thread makes until somebody asks for one.
+
+    Args:
+        frames: iterated in the thread, then by whoever iterates what this gives.
+        most_bytes: of their pixels, from which on it waits to be asked.
+    """
+    made: deque[Frame] = deque()
+    failed: list[BaseException] = []
+    asked = threading.Event()
+
+    def make() -> None:
+        room_bytes = most_bytes
+        try:
+            while room_bytes > 0 and not asked.is_set():
+                frame = next(frames, None)
+                if frame is None:
+                    return
+                made.append(frame)
+                room_bytes -= frame.image.nbytes
+                del frame
+        except BaseException as error:  # noqa: BLE001 - raised again behind the frames before it
+            failed.append(error)
+
+    def all_of_them() -> Iterator[Frame]:
+        asked.set()
+        thread.join()  # it ends with the frame that it is at
+        while made:
+            yield made.popleft()
+        if failed:
+            raise failed.pop()
+        yield from frames
+
+    thread = threading.Thread(target=make, name="facegrab-early", daemon=True)
+    try:
+        thread.start()
+        yield all_of_them()
+    finally:
+        asked.set()
+        join(thread)

@@ -10,10 +10,6 @@ from facegrab.types import Frame
 
 FOLLOWED = 28
 """Source frames after which all of a frame is looked at again: a second or so."""
-GROUP_BYTES = 32 * 2**20
-"""Pixels of a group, at most, for its frames are kept together: 5 frames of 1080p."""
-SHORTEST = 2
-"""Frames of a group, also where these are larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +25,31 @@ class Runs:
     length: int = 1
 
     @classmethod
-    def of(cls, skip_frames: int, frame_bytes: int) -> Runs:
-        """Groups of at most FOLLOWED source frames and about GROUP_BYTES.
+    def of(cls, skip_frames: int) -> Runs:
+        """Groups of at most FOLLOWED source frames.
 
         Args:
             skip_frames: as in the settings.
-            frame_bytes: of one frame's pixels.
         """
         every = skip_frames + 1
-        room = max(GROUP_BYTES // frame_bytes, SHORTEST)
-        return cls(every, max(min(FOLLOWED // every, room), 1))
+        return cls(every, max(FOLLOWED // every, 1))
 
-    def parted(self, frame: Frame, before: Frame) -> bool:
-        """Whether two frames are of different groups, which their indices alone decide."""
-        return self.length == 1 or self._group(frame) != self._group(before)
+    def follows(self, frames: Sequence[Frame], before: Frame | None = None) -> list[bool]:
+        """For each frame, whether it is the next one of the group of the frame before it.
 
-    def follows(self, frames: Sequence[Frame]) -> list[bool]:
-        """For each frame, whether it is the next one of the group of the frame before it."""
-        found = [False] * len(frames)
-        for number, (before, frame) in enumerate(pairwise(frames), 1):
-            near = frame.index - before.index == self.every
-            found[number] = near and not self.parted(frame, before)
+        Args:
+            frames: in order.
+            before: the frame before the first one, if there is one.
+        """
+        found = [self._follows(*each) for each in pairwise(frames)]
+        if frames:
+            found.insert(0, before is not None and self._follows(before, frames[0]))
         return found
+
+    def _follows(self, before: Frame, frame: Frame) -> bool:
+        """Their indices alone decide, and that what is seen in a segment hangs on nothing else."""
+        near = frame.index - before.index == self.every and frame.segment == before.segment
+        return near and self._group(frame) == self._group(before)
 
     def _group(self, frame: Frame) -> int:
         return frame.index // self.every // self.length

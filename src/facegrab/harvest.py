@@ -64,6 +64,7 @@ class Harvest(Gather):
         self._suffix = suffix
         self._entered: Place | None = None
         self._written = self._hoped = 0
+        self._promising: set[int] = set()
 
     @property
     def row(self) -> int | None:
@@ -99,7 +100,9 @@ class Harvest(Gather):
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
         start = time.perf_counter()
         if scanned.extracts is None:
-            _, likely = cut(self._question, self._place, scanned.frames, faces, self._output)
+            _, likely = cut(
+                self._question, self._place, scanned.frames, faces, self._output, self._promising
+            )
             self._hoped += likely
         else:
             self._output.adopt(dict(scanned.extracts))
@@ -143,6 +146,7 @@ def cut(
     frames: Sequence[Frame],
     faces: Faces,
     takes: TakesExtracts,
+    promising: set[int],
 ) -> tuple[list[str], int]:
     """Cuts extracts that may be wanted out of some frames.
 
@@ -152,11 +156,12 @@ def cut(
         frames: of a batch.
         faces: theirs.
         takes: takes the extracts.
+        promising: see Question.may_want.
 
     Returns:
         their names, and the number of faces that will probably be written.
     """
-    likely, unlikely, origin_of = question.may_want(place, faces)
+    likely, unlikely, origin_of = question.may_want(place, faces, promising)
     image_of = {frame.index: frame.image for frame in frames}
     for some, take in ((likely, takes.write), (unlikely, takes.keep_back)):
         for planned in some:

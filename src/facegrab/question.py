@@ -21,7 +21,7 @@ from facegrab.store.files import as_text
 from facegrab.store.naming import Naming
 from facegrab.store.origin import Origin
 from facegrab.summary import BLURRED, OTHER_PERSON
-from facegrab.types import Faces
+from facegrab.types import UNKNOWN, Faces
 from facegrab.vision.alignments import Alignment
 
 
@@ -170,38 +170,57 @@ class Question:
         )
         return rows, planned
 
+    def nearest(self, faces: Faces) -> NDArray[np.float32]:
+        """float32 (N,): distance of each face from the nearest reference; NaN if there is none.
+
+        It stands in extracts' metadata: the same whenever they are made, and whoever they are of.
+        """
+        people = [each.gallery for each in self._asked.people]
+        if not people:
+            return np.full(len(faces), np.nan, np.float32)
+        return np.asarray(people_distances(faces.embedding, people).min(axis=1), np.float32)
+
     def may_want(
-        self, place: Place, faces: Faces
+        self, place: Place, faces: Faces, promising: set[int]
     ) -> tuple[list[Planned], list[Planned], Callable[[Planned], Origin]]:
         """Extracts that may be wanted once whole tracks are known.
 
         Args:
             place: the faces' source.
             faces: of one batch.
+            promising: tracks of which a face came within the tolerance; those of these are added.
 
         Returns:
             those that will probably be wanted, those that will only if their tracks are the
             person's, and where each is from.
         """
-        asked = self._asked
-        distance = np.full(len(faces), np.nan, np.float32)
+        asked, distance = self._asked, self.nearest(faces)
         near = likely = np.ones(len(faces), np.bool_)
         if asked.people:
-            apart = people_distances(faces.embedding, [each.gallery for each in asked.people])
-            distance = apart.min(axis=1)
             near = likely = distance <= asked.tolerance
             if not (asked.per_frame and asked.by_tolerance):
                 near = distance <= rescue_limit(asked.tolerance)
+                promising.update(faces.track[likely & (faces.track != UNKNOWN)].tolist())
+                likely = likely | (near & np.isin(faces.track, [*promising]))
         rows = np.flatnonzero(near & (faces.sharpness >= self._blur_threshold)).tolist()
         planned, _ = self._extractor.plan(faces, rows, partial(place.name, faces))
         first = [each for each in planned if likely[each.entry.row]]
         others = [each for each in planned if not likely[each.entry.row]]
-        return first, others, partial(self.origin, place, faces, distance)
 
-    def origin(
-        self, place: Place, faces: Faces, distance: NDArray[np.float32], planned: Planned
-    ) -> Origin:
-        """Where an extract is from."""
+        def origin_of(planned: Planned) -> Origin:
+            return self.origin(place, faces, planned, float(distance[planned.entry.row]))
+
+        return first, others, origin_of
+
+    def origin(self, place: Place, faces: Faces, planned: Planned, distance: float) -> Origin:
+        """Where an extract is from.
+
+        Args:
+            place: its source.
+            faces: that it is of one of.
+            planned: the extract.
+            distance: of the face, see nearest.
+        """
         row = planned.entry.row
         picture = place.picture(int(faces.frame[row]))
         return Origin(
@@ -219,7 +238,7 @@ class Question:
             native_scale=planned.entry.native_scale,
             detector=self._choice.detector.key,
             recogniser=self._choice.recogniser.key,
-            distance=float(distance[row]),
+            distance=distance,
             sharpness=float(faces.sharpness[row]),
         )
 

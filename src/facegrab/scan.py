@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TypeVar
+
+import numpy as np
 
 from facegrab.follow import ALONE, Runs
 from facegrab.models import compute
 from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
+from facegrab.vision.detect import Trail
 from facegrab.vision.look import Look
 from facegrab.vision.shots import Signature, signature
 
 BATCH_BYTES = 32 * 2**20
-"""Pixels of one batch, at most: 5 frames of 1080p. With one looker, five batches are alive at a
-time: one being decoded, one that waits for a looker, one or two with it and one that the consumer
-has. Larger ones gain nothing on a CPU."""
+"""Pixels of one batch, at most: 5 frames of 1080p. Larger ones gain nothing on a CPU."""
 CUDA_BATCH_BYTES = 512 * 2**20
 """The same for a graphics card, which is kept busy by many frames at a time: 86 of 1080p, and 128,
-the most that batch_size allows, up to 1440x960. Five such batches are 2.5 GB of the processor's
+the most that batch_size allows, up to 1440x960. Four such batches are 2 GB of the processor's
 memory."""
+BATCHES_BESIDE = 3
+"""Batches alive at a time, besides one for each looker: one is being decoded, one waits for a
+looker, and one is with the consumer. Wherever they are: more of them wait for lookers as long as
+these have none, and fewer while the consumer commits. Were there no such bound, a long film would
+come to more of them than a short one, because more often all wait for each other."""
 
 _POLL_SECONDS = 0.1
+_NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 T = TypeVar("T")
 
@@ -79,19 +86,23 @@ def scan(
         whatever decoding or looking raises; the threads have ended then, as they have when the
         consumer stops early (close the generator).
     """
-    chunked = chunks(frames, batch_size, batch_bytes, runs)
-    with prefetched(chunked) as batches, _pool(lookers) as pool:
+    chunked = chunks(frames, batch_size, batch_bytes)
+    alive = lookers + BATCHES_BESIDE
+    room = _Room(alive)
+    with prefetched(room.filled(chunked), alive) as batches, room, _pool(lookers) as pool:
         looking: deque[Future[Scanned]] = deque()
         for future in _submitted(pool, batches, look, runs):
             looking.append(future)
             if len(looking) > lookers:
                 yield _result(looking.popleft())
+                room.give_back()
         while looking:
             yield _result(looking.popleft())
+            room.give_back()
 
 
 def scan_as(
-    frames: Iterable[Frame], look: Look, settings: ProcessSettings, frame_bytes: int | None
+    frames: Iterable[Frame], look: Look, settings: ProcessSettings, *, pictures: bool
 ) -> Generator[Scanned, None, None]:
     """Looks at frames as settings ask for; see scan.
 
@@ -99,21 +110,65 @@ def scan_as(
         frames: in order.
         look: finds and describes the faces.
         settings: batch size, threads, device, and whether frames between are spared.
-        frame_bytes: of the pixels of each; None for the pictures of a folder, which need not be of
-            one size nor follow on each other.
+        pictures: they are those of a folder, which need not follow on each other.
     """
     batch_bytes = CUDA_BATCH_BYTES if settings.device == compute.CUDA else BATCH_BYTES
     runs = ALONE
-    if frame_bytes and look.can_follow and not settings.full_scan:
-        runs = Runs.of(settings.skip_frames, frame_bytes)
+    if look.can_follow and not pictures and not settings.full_scan:
+        runs = Runs.of(settings.skip_frames)
     lookers = compute.lookers(settings.threads, settings.device)
     return scan(frames, look, settings.batch_size, lookers, batch_bytes, runs)
+
+
+class _Room:
+    """Room for so many batches; when the block ends nobody waits for it any more.
+
+    Args:
+        batches: how many.
+    """
+
+    def __init__(self, batches: int) -> None:
+        self._free = batches
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def filled(self, items: Iterator[T]) -> Iterator[T]:
+        """The same items, each made when there is room for it."""
+        while self._taken():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            yield item
+            del item
+
+    def give_back(self) -> None:
+        """There is room for one more."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def _taken(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free or self._closed)
+            self._free -= 1
+            return not self._closed
 
 
 def _submitted(
     pool: ThreadPoolExecutor, batches: Iterator[tuple[Frame, ...]], look: Look, runs: Runs
 ) -> Iterator[Future[Scanned]]:
     """The batches, each handed to a looker; what decoding raises comes last, as a result."""
+    last: Frame | None = None
+    trail = Future[Trail | None]()
     while True:
         try:
             batch = next(batches, None)
@@ -124,13 +179,38 @@ def _submitted(
             return
         if batch is None:
             return
-        future = pool.submit(_scanned, batch, look, runs)
+        follows = runs.follows(batch, last) if runs.length > 1 else []
+        before, trail = trail, Future[Trail | None]()
+        last = replace(batch[-1], image=_NO_PIXELS)
+        future = pool.submit(_scanned, batch, look, follows, before, trail)
         del batch  # a name kept while waiting keeps 32 MB of frames
         yield future
 
 
-def _scanned(batch: tuple[Frame, ...], look: Look, runs: Runs) -> Scanned:
-    faces = look(batch, runs.follows(batch))
+def _scanned(
+    batch: tuple[Frame, ...],
+    look: Look,
+    follows: Sequence[bool],
+    before: Future[Trail | None],
+    trail: Future[Trail | None],
+) -> Scanned:
+    """Looks at a batch.
+
+    Args:
+        batch: the frames.
+        look: at them.
+        follows: see Look.detected.
+        before: what the batch before leaves; its looker, who began earlier, is waited for.
+        trail: what this one does: there as soon as its faces are found.
+    """
+    try:
+        known = before.result() if any(follows[:1]) else None
+        found, left = look.detected(batch, follows, known)
+        trail.set_result(left)
+    except BaseException as error:
+        trail.set_exception(error)
+        raise
+    faces = look.described(batch, found)
     return Scanned(batch, faces, tuple(signature(frame.image) for frame in batch))
 
 
@@ -158,13 +238,10 @@ def chunks(
     frames: Iterable[Frame],
     batch_size: int,
     batch_bytes: int = BATCH_BYTES,
-    runs: Runs = ALONE,
 ) -> Iterator[tuple[Frame, ...]]:
     """Frames in batches of at most batch_size and batch_bytes of pixels; the last may be short.
 
-    A batch is of one segment, so that what is found in a segment does not depend on where the
-    reading began. Frames that follow on each other stay together: a batch may be longer by
-    ``runs.length - 1``.
+    A batch is of one segment.
     """
     batch: list[Frame] = []
     size_bytes = 0
@@ -172,14 +249,12 @@ def chunks(
         if batch and frame.segment != batch[-1].segment:
             yield tuple(batch)
             batch, size_bytes = [], 0
-        group_bytes = runs.length * frame.image.nbytes
-        full = len(batch) + runs.length > batch_size or size_bytes + group_bytes > batch_bytes
-        if batch and full and runs.parted(frame, batch[-1]):
+        if batch and size_bytes + frame.image.nbytes > batch_bytes:
             yield tuple(batch)
             batch, size_bytes = [], 0
         batch.append(frame)
         size_bytes += frame.image.nbytes
-        if len(batch) == batch_size and runs.length == 1:
+        if len(batch) == batch_size:
             yield tuple(batch)
             batch, size_bytes = [], 0
     if batch:
@@ -223,7 +298,7 @@ def prefetched(items: Iterable[T], ahead: int = 1) -> Iterator[Iterator[T]]:
         yield _drain(queue)
     finally:
         stop.set()
-        _join(thread)
+        join(thread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +306,7 @@ class _End:
     error: BaseException | None
 
 
-def _join(thread: threading.Thread) -> None:
+def join(thread: threading.Thread) -> None:
     """Waits for the thread whatever comes: its source is closed next, which it may be reading."""
     interrupted = False
     while thread.is_alive():

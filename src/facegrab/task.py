@@ -177,8 +177,8 @@ class Worker:
         self._look.seconds.clear()
         every, device = process.skip_frames + 1, process.device
         with open_source(task.source, every, device, task.start, only=True) as reader:
-            frame_bytes = None if task.source.images else reader.frame_bytes
-            with closing(scan_as(reader, self._look, process, frame_bytes)) as batches:
+            pictures = bool(task.source.images)
+            with closing(scan_as(reader, self._look, process, pictures=pictures)) as batches:
                 seen = tuple(self._cut(batches, task.place))
             seconds = dict(self._look.seconds)
             self._look.seconds.clear()
@@ -197,7 +197,9 @@ class Worker:
         for scanned in batches:
             extracts = None
             if self._question and self._album and place:
-                names, _ = cut(self._question, place, scanned.frames, scanned.faces, self._album)
+                names, _ = cut(
+                    self._question, place, scanned.frames, scanned.faces, self._album, set()
+                )
                 left: Mapping[str, Path | bytes] = self._album.leave(names)
                 extracts = tuple(left.items())
             frames = tuple(

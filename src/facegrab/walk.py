@@ -339,8 +339,7 @@ class Walk:
         """Frames and their faces, looked at here or by others."""
         if isinstance(reader, Relay):
             return self._relayed(visit, reader, look)
-        frame_bytes = None if visit.source.images else reader.frame_bytes
-        return scan_as(visit.frames, look, self._settings, frame_bytes)
+        return scan_as(visit.frames, look, self._settings, pictures=bool(visit.source.images))
 
     def _relayed(self, visit: Visit, relay: Relay, look: Look) -> Generator[Scanned, None, None]:
         """What others see, in order. From a segment on that holds damage it is seen here.

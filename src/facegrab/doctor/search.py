@@ -118,8 +118,7 @@ class Search:
         states: list[Done] = []
         now = Done()
         timed = self._timed(reader)
-        frame_bytes = None if pictures else reader.frame_bytes
-        with closing(scan_as(timed, self._look, self._process, frame_bytes)) as batches:
+        with closing(scan_as(timed, self._look, self._process, pictures=pictures)) as batches:
             for scanned in batches:
                 now = Done(
                     scanned.frames[-1].index + 1,

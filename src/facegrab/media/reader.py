@@ -75,11 +75,6 @@ class FrameReader(ABC):
         return None
 
     @property
-    def frame_bytes(self) -> int:
-        """Of the pixels of one frame of that size."""
-        return 3 * self.width * self.height
-
-    @property
     @abstractmethod
     def warnings(self) -> list[str]:
         """What went wrong so far, one line each."""

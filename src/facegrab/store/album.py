@@ -122,20 +122,20 @@ class Album:
     def keep_back(self, name: str, image: Image, origin: Origin) -> None:
         """Hands over an image that will probably not be kept: it is encoded when it is.
 
-        Of so many that they would take too much memory, the first ones are written all the same.
+        Of so many that they would take too much memory, the first ones are let go: then ``has``
+        says so, and whoever wants one makes it again. Written all the same, they would cost more
+        than what they are of.
 
         Args:
             name: see write.
             image: see write.
             origin: see write.
-
-        Raises:
-            OutputError, AccessError: an image before this one could not be written.
         """
         self._held[name] = image, origin
         self._held_bytes += image.nbytes
         while self._held_bytes > MOST_HELD_BYTES:
-            self._release(next(iter(self._held)))
+            first, _ = self._held.pop(next(iter(self._held)))
+            self._held_bytes -= first.nbytes
 
     def _release(self, name: str) -> None:
         image, origin = self._held.pop(name)
@@ -184,7 +184,7 @@ class Album:
         """Leaves images that were handed over to another process's album, which adopts them.
 
         Returns:
-            where each lies.
+            where each lies that was not let go.
 
         Raises:
             OutputError, AccessError: one could not be written.
@@ -194,7 +194,7 @@ class Album:
             if name in self._held:
                 self._release(name)
         self.flush()
-        return {name: self._handed_over.pop(name) for name in names}
+        return {name: self._handed_over.pop(name) for name in names if name in self._handed_over}
 
     def adopt(self, left: Mapping[str, Path | bytes]) -> None:
         """Takes images that another process's album left in the same folder, or that it sent.

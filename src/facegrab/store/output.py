@@ -216,11 +216,7 @@ class Output:
         self._open()[1].write(name, image, origin)
 
     def keep_back(self, name: str, image: Image, origin: Origin) -> None:
-        """The same for one that will probably be dropped, see Album.keep_back.
-
-        Raises:
-            OutputError, AccessError: one before it could not be written.
-        """
+        """The same for one that will probably be dropped, see Album.keep_back."""
         self._open()[1].keep_back(name, image, origin)
 
     def commit(

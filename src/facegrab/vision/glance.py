@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 
+from facegrab.types import Image
 from facegrab.vision.candidates import Halvings
 
 GLANCE_BITS = 6
@@ -16,10 +17,22 @@ films at hand change one by 21 or more; in shots of a still camera a tenth of th
 hand-held concert half of them."""
 
 
-def continues(image: Halvings, other: Halvings) -> bool:
-    """Whether nothing new is to be expected in an image after another of the same size."""
-    # The same number of pixels, about, whatever the image's size.
-    times = max(min(image[0].shape[:2]).bit_length() - GLANCE_BITS, 0)
-    change = cv2.absdiff(image[times], other[times])
+def glance(image: Halvings) -> Image:
+    """What is left of an image for telling whether the next one goes on where it ended.
+
+    Returns:
+        RGB uint8, of the same number of pixels, about, whatever the image's size.
+    """
+    return image[max(min(image[0].shape[:2]).bit_length() - GLANCE_BITS, 0)]
+
+
+def continues(image: Image, before: Image) -> bool:
+    """Whether nothing new is to be expected in an image after another of the same size.
+
+    Args:
+        image: glance of the one.
+        before: glance of the other.
+    """
+    change = cv2.absdiff(image, before)
     places = cv2.resize(change, GLANCE_PLACES, interpolation=cv2.INTER_AREA)
     return float(places.mean(axis=2).max()) < MOST_CHANGE

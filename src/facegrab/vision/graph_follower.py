@@ -16,8 +16,9 @@ from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.anchors import Candidates, gathered, suppressed
 from facegrab.vision.candidates import Halvings, inset, squares
+from facegrab.vision.detect import Trail
 from facegrab.vision.feed import Feed
-from facegrab.vision.glance import continues
+from facegrab.vision.glance import continues, glance
 from facegrab.vision.graph_detector import GraphDetector, OneShot, detections_of
 
 PLACE_PX = 128
@@ -44,27 +45,29 @@ class GraphFollower(GraphDetector):
         self._places_canvas = InputCanvas(spec.pixels)
 
     def following(
-        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
-    ) -> list[Detections]:
+        self,
+        images: Sequence[Image],
+        feeds: Sequence[Feed],
+        follows: Sequence[bool],
+        before: Trail | None = None,
+    ) -> tuple[list[Detections], Trail]:
         """As a call, but images that follow on the one before are looked at where faces were.
 
         All of one is looked at where it changes much in any place, or a face is lost.
         """
         found: list[Detections] = []
-        before: Halvings | None = None
         for image, feed, follow in zip(images, feeds, follows, strict=True):
             halvings = Halvings(image)
-            again = self._again(halvings, before, found[-1], feed) if follow and before else None
+            size, seen = (image.shape[1], image.shape[0]), glance(halvings)
+            goes_on = follow and before and size == before.size and continues(seen, before.glance)
+            again = self._again(halvings, before.found, feed) if goes_on and before else None
             found.append(self._find(image, feed) if again is None else again)
-            before = halvings
-        return found
+            before = Trail(size, seen, found[-1])
+        assert before is not None
+        return found, before
 
-    def _again(
-        self, image: Halvings, before: Halvings, known: Detections, feed: Feed
-    ) -> Detections | None:
+    def _again(self, image: Halvings, known: Detections, feed: Feed) -> Detections | None:
         """The faces that were there before, or None where all has to be looked at."""
-        if image[0].shape != before[0].shape or not continues(image, before):
-            return None
         if not len(known):
             return known
         height, width = image[0].shape[:2]

@@ -16,7 +16,7 @@ from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
 from facegrab.types import UNKNOWN, Detections, Faces, FloatArray, Frame, Image, IntArray
 from facegrab.vision import align
-from facegrab.vision.detect import Detector, FollowingDetector
+from facegrab.vision.detect import Detector, FollowingDetector, Trail
 from facegrab.vision.embed import Recogniser, jittered, storable
 from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.points import PointFinder, Points
@@ -63,19 +63,40 @@ class Look:
     """Seconds spent so far, by stage, of all threads together."""
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def __call__(self, frames: Sequence[Frame], follows: Sequence[bool] = ()) -> Faces:
+    def __call__(self, frames: Sequence[Frame]) -> Faces:
         """Every face in the frames: rows in the order of the frames, best score first in each.
 
         Args:
             frames: of any sizes.
+        """
+        return self.described(frames, self.detected(frames)[0])
+
+    def detected(
+        self, frames: Sequence[Frame], follows: Sequence[bool] = (), before: Trail | None = None
+    ) -> tuple[list[Detections], Trail | None]:
+        """Every face in the frames, not yet described.
+
+        Args:
+            frames: of any sizes.
             follows: for each, whether it shows the moment after the one before it; none if empty.
+            before: what the frame before the first one left, if that follows on it.
+
+        Returns:
+            of each frame, best score first; what the last one leaves, if anything may follow.
         """
         images = [frame.image for frame in frames]
+        detector, trail = self.eyes.detector, None
         with self._timed("detect"):
             feeds = [self.feed(image.shape[1], image.shape[0]) for image in images]
-            each = [self._of_size(found) for found in self._detected(images, feeds, follows)]
-            image_of, number, found = _flat(each)
-        return self._described(frames, image_of, number, found)
+            if follows and isinstance(detector, FollowingDetector):
+                each, trail = detector.following(images, feeds, follows, before)
+            else:
+                each = detector(images, feeds)
+            return [self._of_size(found) for found in each], trail
+
+    def described(self, frames: Sequence[Frame], detected: Sequence[Detections]) -> Faces:
+        """The faces that were detected in frames; see ``__call__``."""
+        return self._described(frames, *_flat(detected))
 
     def everybody(self, image: Image, jitter: int) -> Faces:
         """Every face of a picture that may be a reference, best score first; frame is 0.
@@ -123,14 +144,6 @@ class Look:
     def can_follow(self) -> bool:
         """Whether frames that follow on each other are looked at for less."""
         return isinstance(self.eyes.detector, FollowingDetector)
-
-    def _detected(
-        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
-    ) -> list[Detections]:
-        detector = self.eyes.detector
-        if any(follows) and isinstance(detector, FollowingDetector):
-            return detector.following(images, feeds, follows)
-        return detector(images, feeds)
 
     def feed(self, width: int, height: int) -> Feed:
         """How frames of width x height pixels are fed to the detector."""

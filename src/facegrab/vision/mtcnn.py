@@ -27,7 +27,9 @@ from facegrab.models.mtcnn_graphs import (
 from facegrab.models.runtime import Net, load_net
 from facegrab.types import Detections, FloatArray, Image, IntArray
 from facegrab.vision.candidates import inset, kept, moved, seen_in, squares
+from facegrab.vision.detect import Trail
 from facegrab.vision.feed import Feed
+from facegrab.vision.glance import continues
 from facegrab.vision.mtcnn_views import ExactView, FastView, View
 
 SMALLEST_PX = 20
@@ -134,8 +136,12 @@ class MtcnnDetector:
         return self._judged(self._proposed(views, feeds), views, feeds)
 
     def following(
-        self, images: Sequence[Image], feeds: Sequence[Feed], follows: Sequence[bool]
-    ) -> list[Detections]:
+        self,
+        images: Sequence[Image],
+        feeds: Sequence[Feed],
+        follows: Sequence[bool],
+        before: Trail | None = None,
+    ) -> tuple[list[Detections], Trail]:
         """As a call, but for images that follow on the one before faces are looked for where they
         were; see FollowingDetector.
 
@@ -144,19 +150,19 @@ class MtcnnDetector:
         not follow.
         """
         views = [self._view(image) for image in images]
-        found: dict[int, Detections] = {}
-        self._look(found, [n for n, each in enumerate(follows) if not n or not each], views, feeds)
-        while len(found) < len(views):
+        trails = {} if before is None else {-1: before}
+        alone = [n for n, each in enumerate(follows) if not each or (not n and before is None)]
+        self._look(trails, alone, views, feeds)
+        while turn := [n for n in range(len(views)) if n not in trails and n - 1 in trails]:
             # One of each run of images that follow on each other.
-            turn = [n for n in range(len(views)) if n not in found and n - 1 in found]
-            again = self._found_again(turn, found, views, feeds)
-            found |= again
-            self._look(found, [n for n in turn if n not in again], views, feeds)
-        return [found[number] for number in range(len(views))]
+            again = self._found_again(turn, trails, views, feeds)
+            trails |= again
+            self._look(trails, [n for n in turn if n not in again], views, feeds)
+        return [trails[number].found for number in range(len(views))], trails[len(views) - 1]
 
     def _look(
         self,
-        found: dict[int, Detections],
+        trails: dict[int, Trail],
         which: Sequence[int],
         views: Sequence[View],
         feeds: Sequence[Feed],
@@ -164,18 +170,18 @@ class MtcnnDetector:
         """Looks at all of some images."""
         some, their = [views[n] for n in which], [feeds[n] for n in which]
         each = self._judged(self._proposed(some, their), some, their)
-        found.update(zip(which, each, strict=True))
+        trails.update(zip(which, map(_trail, some, each), strict=True))
 
     def _found_again(
         self,
         which: Sequence[int],
-        found: Mapping[int, Detections],
+        trails: Mapping[int, Trail],
         views: Sequence[View],
         feeds: Sequence[Feed],
-    ) -> dict[int, Detections]:
+    ) -> dict[int, Trail]:
         """Images whose faces are all where those of the image before were, about."""
-        steady = [n for n in which if views[n].continues(views[n - 1])]
-        before = [found[n - 1].box for n in steady]
+        steady = [n for n in which if _goes_on(views[n], trails[n - 1])]
+        before = [trails[n - 1].found.box for n in steady]
         candidates = Proposed(
             np.repeat(np.arange(len(steady)), [len(box) for box in before]),
             # From the corner pixels to edges.
@@ -185,7 +191,9 @@ class MtcnnDetector:
         some = [views[n] for n in steady]
         each = self._judged(candidates, some, [feeds[n] for n in steady])
         return {
-            n: now for n, box, now in zip(steady, before, each, strict=True) if len(now) >= len(box)
+            n: _trail(views[n], now)
+            for n, box, now in zip(steady, before, each, strict=True)
+            if len(now) >= len(box)
         }
 
     def _judged(
@@ -226,6 +234,14 @@ class MtcnnDetector:
         if self._exact:
             return found.distinct(overlap, self._view.inset_px).regressed(less_px)
         return found.regressed(less_px).distinct(overlap, self._view.inset_px)
+
+
+def _trail(view: View, found: Detections) -> Trail:
+    return Trail(view.size, view.glance, found)
+
+
+def _goes_on(view: View, before: Trail) -> bool:
+    return view.size == before.size and continues(view.glance, before.glance)
 
 
 _NO_BOX = np.empty((0, 4), np.float32)

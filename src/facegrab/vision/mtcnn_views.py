@@ -21,7 +21,7 @@ from facegrab.models.mtcnn_graphs import (
 from facegrab.models.runtime import Net
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.candidates import Halvings
-from facegrab.vision.glance import continues
+from facegrab.vision.glance import glance
 
 MOST_PIXELS = 1 << 19
 """Shown to the proposal network at a time: its features then take about 60 MB."""
@@ -64,8 +64,9 @@ class View(Protocol):
         """
         ...
 
-    def continues(self, other: View) -> bool:
-        """Whether nothing new is to be expected in it after another."""
+    @property
+    def glance(self) -> Image:
+        """See vision.glance."""
         ...
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
@@ -123,10 +124,9 @@ class FastView:
         covered = np.array([part.shape[1], part.shape[0]], np.float32) * 2**halvings
         return np.asarray(covered / [place.width, place.height], np.float32)
 
-    def continues(self, other: View) -> bool:
-        if not isinstance(other, FastView) or self.size != other.size:
-            return False
-        return continues(self._halvings, other._halvings)
+    @property
+    def glance(self) -> Image:
+        return glance(self._halvings)
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         return planes(self._halvings.crops(box, side_px))
@@ -280,8 +280,9 @@ class ExactView:
         high = np.floor(box[:, 2:] / np.float32(scale))
         return Windows(np.concatenate([low, high], axis=1), said)
 
-    def continues(self, other: View) -> bool:
-        return False
+    @property
+    def glance(self) -> Image:
+        return glance(Halvings(self._image))
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         width, height = self.size

@@ -32,19 +32,20 @@ FARTHEST_PX = 2.0**30
 """No image is so large; positions far beyond it would not fit into an integer."""
 
 
-def positions(inverse: NDArray[np.float64], size_px: int) -> IntArray:
+def positions(inverse: NDArray[np.float64], size_px: int, step_bits: int = STEP_BITS) -> IntArray:
     """int64 (4, S): what a column adds to x and y, and what a row adds to x and y.
 
     Args:
         inverse: float64 (2, 3), from the result to the image.
         size_px: side S of the result.
+        step_bits: of the steps between two pixels that weights are known for.
     """
     along = np.arange(size_px)
     column = inverse[:, :1] * along
     row = inverse[:, 1:2] * along + inverse[:, 2:]
     near = np.concatenate([column, row]).clip(-FARTHEST_PX, FARTHEST_PX)
     whole: IntArray = np.rint(near * (1 << POSITION_BITS)).astype(np.int64)
-    whole[2:] += 1 << (POSITION_BITS - STEP_BITS - 1)  # the nearest step, not the one below
+    whole[2:] += 1 << (POSITION_BITS - step_bits - 1)  # the nearest step, not the one below
     return whole
 
 

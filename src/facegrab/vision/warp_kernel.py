@@ -57,15 +57,26 @@ def _neighbours_added(builder: Any, low: Any, high: Any) -> Any:
 
 
 def _eight(builder: Any, array: Any, at: Any) -> Any:
-    """Eight int16 of an array, as int32."""
-    vector = ir.VectorType(_SHORT, TAPS).as_pointer()
-    loaded = builder.load(builder.bitcast(builder.gep(array, [at]), vector))
-    loaded.align = 2
+    """Eight int16 of an array, as int32; of bytes, by how much they exceed 128.
+
+    Less 128, because LLVM would take bytes straight to int32, and multiply these, which takes twice
+    as long.
+    """
+    place = builder.gep(array, [at])
+    kind = place.type.pointee
+    loaded = builder.load(builder.bitcast(place, ir.VectorType(kind, TAPS).as_pointer()))
+    loaded.align = kind.width // 8
+    if kind == _BYTE:
+        shorts = ir.VectorType(_SHORT, TAPS)
+        loaded = builder.sub(builder.zext(loaded, shorts), ir.Constant(shorts, [128] * TAPS))
     return builder.sext(loaded, ir.VectorType(_INT, TAPS))
 
 
-def _grey_levels(builder: Any, sums: Sequence[Any]) -> Any:
-    """Four sums over the taps, each still a vector, as rounded grey levels in one vector."""
+def _grey_levels(builder: Any, sums: Sequence[Any], less: int) -> Any:
+    """Four sums over the taps, each still a vector, as rounded grey levels in one vector.
+
+    Samples were less by ``less``; the weights of a pixel make one.
+    """
     pairs = [_neighbours_added(builder, *two) for two in (sums[:2], sums[2:])]
     whole = _neighbours_added(builder, *pairs)
     half, bits, black, white = (
@@ -73,32 +84,35 @@ def _grey_levels(builder: Any, sums: Sequence[Any]) -> Any:
         for number in (1 << (ONE_BITS - 1), ONE_BITS, 0, 255)
     )
     level = builder.ashr(builder.add(whole, half), bits)
+    level = builder.add(level, ir.Constant(whole.type, [less] * _LANES))
     level = builder.select(builder.icmp_signed("<", level, black), black, level)
     level = builder.select(builder.icmp_signed(">", level, white), white, level)
     return builder.trunc(level, ir.VectorType(_BYTE, _LANES))
 
 
-def _pixel(colours: int) -> Callable[..., None]:
+def pixel(colours: int, rows: int = TAPS) -> Callable[..., None]:
     """Makes ``pixel(samples, at, colour_step, row_step, weights, first, result, to)``.
 
-    It writes one pixel's colours from the taps that begin at ``at``.
+    It writes one pixel's colours from the taps that begin at ``at``. Samples are int16 or uint8.
+    Of the rows of taps only so many in the middle are looked at.
     """
+    looked_at = range((TAPS - rows) // 2, (TAPS + rows) // 2)
 
     def generated(context: Any, builder: Any, _: Any, arguments: Sequence[Any]) -> Any:
         samples, at, colour_step, row_step, weights, first, result, to = arguments
         row_weights = [
-            _eight(builder, weights, builder.add(first, _LONG(row * TAPS))) for row in range(TAPS)
+            _eight(builder, weights, builder.add(first, _LONG(row * TAPS))) for row in looked_at
         ]
         sums = [ir.Constant(ir.VectorType(_INT, _LANES), [0] * _LANES)] * _LANES
         for colour in range(colours):
             start = builder.add(at, builder.mul(colour_step, _LONG(colour)))
-            for row, weight in enumerate(row_weights):
+            for row, weight in zip(looked_at, row_weights, strict=True):
                 place = builder.add(start, builder.mul(row_step, _LONG(row)))
                 products = builder.mul(_eight(builder, samples, place), weight)
                 # Neighbours at once: LLVM sees that here it can multiply int16.
                 pairs = _neighbours_added(builder, products, products)
                 sums[colour] = builder.add(sums[colour], pairs)
-        levels = _grey_levels(builder, sums)
+        levels = _grey_levels(builder, sums, 128 if samples.type.pointee == _BYTE else 0)
         for colour in range(colours):
             target = builder.gep(result, [builder.add(to, _LONG(colour))])
             builder.store(builder.extract_element(levels, _INT(colour)), target)
@@ -115,8 +129,8 @@ def _pixel(colours: int) -> Callable[..., None]:
     return made
 
 
-_colour_pixel = _pixel(COLOURS)
-_grey_pixel = _pixel(1)
+_colour_pixel = pixel(COLOURS)
+_grey_pixel = pixel(1)
 
 
 @_inlined
