@@ -167,7 +167,7 @@ def test_killed_at_a_step_and_run_again(
     run(film, room / "whole")
     steps = store.steps
     assert steps > 60
-    for step in range(1, steps + 1, 4 if where == "work" else 11):
+    for step in range(1, steps + 1, 6 if where == "work" else 17):
         place = room / str(step)
         store.objects.clear()
         store.stop_at(step)
