@@ -29,8 +29,8 @@ browser-test: .browser/ready
 # stopped by the tests.
 cluster-test: .cluster/ready
 	PYTHONPATH="$(CURDIR)/.cluster" $(RUN) -m pytest tests/test_cluster.py tests/test_scale.py \
-	tests/test_remote.py tests/test_remote_s3.py tests/test_mirror_s3.py \
-	tests/real/test_cluster_of_three.py
+	tests/test_remote.py tests/test_remote_s3.py tests/test_mirror_s3.py tests/test_shelf.py \
+	tests/real/test_cluster_of_three.py tests/real/test_cluster_bucket.py
 
 # Beside .venv, so that all other tests show that nothing needs it.
 .cluster/ready: $(READY) Makefile

@@ -107,6 +107,7 @@ class Spy:
         early: Early,
         onlooker: object,
         committed: object,
+        bucket: str | None,
     ) -> Summary:
         self.calls[-1] |= {"source": source, "output": output}
         if index is not None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from fakes import painted_eyes
+from memory_bucket import InMemory, Killed, Store
 from stopped import in_memory, left, make_sources
 
 from facegrab import mirror
-from facegrab.address import Address, located
 from facegrab.errors import FaceGrabError, MediaError, OutputError, StoreError
 from facegrab.grab import FaceGrab
 from facegrab.mirror import STATE_NAME, Mirror
@@ -21,62 +21,6 @@ from facegrab.store.database import Database
 
 ADDRESS = "s3://bucket/out"
 INDEX = "facegrab.db"
-
-
-class Killed(BaseException):
-    """The process was killed at a step."""
-
-
-class Store:
-    """What a bucket holds, and the step at which whoever asks it stops."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.removed: set[str] = set()
-        self.steps = 0
-        self.last_step = 0
-        self.error: BaseException = Killed()
-        self.indexes: list[bytes] = []
-
-    def stop_at(self, step: int, error: BaseException | None = None) -> None:
-        self.steps, self.last_step, self.error = 0, step, error or Killed()
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.last_step and self.steps >= self.last_step:
-            raise self.error
-
-
-class InMemory:
-    """A Bucket of such a store; see Bucket."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self.address = located(name)
-        assert isinstance(self.address, Address)
-        self._store = store
-
-    def sizes_bytes(self) -> dict[str, int]:
-        return {name: len(content) for name, content in self._store.objects.items()}
-
-    def read(self, name: str, most_bytes: int) -> bytes | None:
-        content = self._store.objects.get(name)
-        return None if content is None else content[:most_bytes]
-
-    def write(self, name: str, content: bytes) -> None:
-        self._store.step()
-        self._store.objects[name] = content
-
-    def put(self, name: str, path: Path) -> None:
-        self.write(name, path.read_bytes())
-
-    def get(self, name: str, path: Path) -> None:
-        self._store.step()
-        path.write_bytes(self._store.objects[name])
-
-    def remove(self, name: str) -> None:
-        self._store.step()
-        self._store.removed.add(name)
-        self._store.objects.pop(name, None)
 
 
 @pytest.fixture

@@ -16,14 +16,19 @@ from urllib.parse import unquote
 
 import pytest
 from buckets import KEYS, ask, at, between, buckets, forget, only_these_keys
+from fakes import painted_eyes
 from servers import Handler
 from stopped import left, make_sources
 
 from facegrab import mirror
 from facegrab.cli import main
+from facegrab.errors import OutputError
+from facegrab.grab import FaceGrab
 from facegrab.media import remote, transport
 from facegrab.mirror import STATE_NAME
 from facegrab.options import FAILED, OK
+from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.store.output import Output
 
 # Warnings of the libraries below are none of ours.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -255,3 +260,62 @@ class TestRefused:
 
     def test_an_address_that_cannot_be_kept(self, refused: Callable[[str], str]) -> None:
         assert "//, . or .." in refused("s3://bucket//out")
+
+
+@pytest.mark.usefixtures("short_segments", "fake_networks")
+class TestChangedThere:
+    """A folder in a bucket, by its address: what is changed is sent at once."""
+
+    @pytest.fixture
+    def output(self, name: str, film: dict[str, Path]) -> str:
+        assert main(command(film, f"s3://{name}/out")) == OK
+        return f"s3://{name}/out"
+
+    @pytest.mark.parametrize("where", ["here", "another machine"])
+    def test_picked(
+        self, name: str, output: str, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        (work,) = (tmp_path / "cache" / "outputs").iterdir()
+        before = seen(work)
+        if where == "another machine":
+            monkeypatch.setenv("FACEGRAB_CACHE", str(tmp_path / "other"))
+        assert main(["pick", output, "-n", "2"]) == OK
+        assert f"the index are in {output}" in capsys.readouterr().out
+        there = fetched(name, tmp_path / "there")
+        extracts = {each for each in before if each.endswith(".jpg")}
+        assert {each: there[each] for each in extracts} == {e: before[e] for e in extracts}
+        best = [each for each in there if re.fullmatch(r"best/\d+_.*\.jpg", each)]
+        assert {there[each] for each in best} <= {before[each] for each in extracts}
+        assert len(best) == 2
+        assert "best/" in (tmp_path / "there" / "index.html").read_text()
+
+    def test_reported_and_reviewed(self, name: str, output: str, tmp_path: Path) -> None:
+        files: Any = transport.transport_of("s3").files  # type: ignore[attr-defined]
+        files.rm_file(f"{name}/out/index.html")
+        assert main(["report", output]) == OK
+        assert main(["review", "--apply", output]) == OK
+        (work,) = (tmp_path / "cache" / "outputs").iterdir()
+        assert fetched(name, tmp_path / "there") == seen(work)
+        assert files.exists(f"{name}/out/index.html")
+
+    def test_nothing_there(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["pick", f"s3://{name}/typo"]) == FAILED
+        assert "typo holds no index" in capsys.readouterr().err
+        files: Any = transport.transport_of("s3").files  # type: ignore[attr-defined]
+        assert files.find(f"{name}/typo") == []
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_from_python(name: str, film: dict[str, Path], tmp_path: Path) -> None:
+    grab = FaceGrab(
+        film["red"], RecognitionSettings(0.6, jitter=1),
+        ProcessSettings(skip_frames=0, extract_size=64, scale=0.5), eyes=painted_eyes(),
+    )  # fmt: skip
+    told = list[Output]()
+    grab.process(film["drift"], f"s3://{name}/out", committed=told.append)
+    grab.process(film["drift"], tmp_path / "local")
+    assert fetched(name, tmp_path / "there") == seen(tmp_path / "local")
+    assert told
+    with pytest.raises(OutputError, match="lies in what is searched"):
+        grab.process(f"s3://{name}", f"s3://{name}/more")

@@ -16,6 +16,7 @@ from portraits import DLIB, apart, drawn, faces_of, write_portraits
 from reports import Page
 from stores import change
 
+from facegrab import picking
 from facegrab.appraisal import measure, promising
 from facegrab.cli import main
 from facegrab.console import Screen
@@ -418,7 +419,7 @@ class TestRun:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        fail_at(monkeypatch, shutil, "copyfile", 1, OSError(28, "No space left on device"))
+        fail_at(monkeypatch, picking, "content_of", 1, OSError(28, "No space left on device"))
         assert main(run) == 1
         assert "no best extracts: no space left" in capsys.readouterr().out
         assert len(pictures(tmp_path / "out")) == 20

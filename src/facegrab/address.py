@@ -14,6 +14,12 @@ else:  # before Python 3.12 only the class that a path has on this system can be
 
 _ADDRESS = re.compile(r"(s3|https?)://[^/]", re.IGNORECASE)
 
+STANDS_FOR = b"FaceGrab: this image lies in the bucket only.\n"
+"""Begins a file that is in the place of an image, see store/away.py."""
+
+IN_BUCKET = "stands for an image that lies in a bucket only: name that, or fetch it from there"
+"""What is said of such a file."""
+
 
 class Address(_Base):
     """A path that begins with a scheme and a host or bucket; it is read by ``media.remote``.

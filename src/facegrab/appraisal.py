@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.errors import MediaError, MissingError
+from facegrab.fetching import content_of
 from facegrab.media.header import image_size
 from facegrab.media.images import decode
 from facegrab.models.packfile import RECOGNISER
@@ -169,8 +170,7 @@ def read_extract(folder: Path, name: str) -> Image:
     if not is_extract(folder, name):
         raise MissingError(f"no such extract: {path}")
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_BYTES + 1)
+        content = content_of(folder, name, LARGEST_BYTES + 1)
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}") from error
     size = image_size(content)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from facegrab.errors import FaceGrabError, MissingError, SettingError
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
-from facegrab.settings import ProcessSettings, RecognitionSettings, best_count
+from facegrab.settings import RAY, ProcessSettings, RecognitionSettings, best_count
 from facegrab.telling import in_one_line
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _run(
         mirror = _mirror(options, inputs)
         if mirror:  # from here on this is the output
             options.output = str(mirror.folder)
-            screen.say(f"what goes to {mirror.address} lies in {mirror.folder}, too")
+            screen.say(_where(mirror))
         screen.expect(len(sources), {source.path for source in sources if source.images})
         live = stack.enter_context(_live(options, screen, len(sources)))
         if options.best is not None:  # nor should what is in the way of the last step
@@ -146,6 +146,7 @@ def _run(
                 early=early,
                 onlooker=live,
                 committed=mirror.follow if mirror else None,
+                bucket=mirror.address if mirror and mirror.away else None,
             )
         picked = _pick(screen, summary, options)
         report = _report(summary, options.output)
@@ -167,15 +168,21 @@ def _mirror(options: argparse.Namespace, inputs: Sequence[str]) -> Mirror | None
         if options.work:
             raise SettingError("work is for an output in a bucket: leave it out")
         return None
-    for each in inputs:
-        if f"{output}/".startswith(f"{each.rstrip('/')}/"):
-            raise SettingError(
-                f"{output} lies in what is searched, {each}: its extracts would be searched, too; "
-                "choose another output"
-            )
-    from facegrab.mirror import Mirror
+    from facegrab.mirror import Mirror, check_apart
 
-    return Mirror(output, Path(options.work) if options.work else None)
+    check_apart(output, inputs)
+    work = Path(options.work) if options.work else None
+    if options.engine != RAY:
+        return Mirror(output, work)
+    from facegrab.copying import Copies
+
+    return Mirror(output, work, away=True, copies=Copies(output, options.address))
+
+
+def _where(mirror: Mirror) -> str:
+    if mirror.away:
+        return f"workers put extracts into {mirror.address}; the index lies in {mirror.folder}, too"
+    return f"what goes to {mirror.address} lies in {mirror.folder}, too"
 
 
 def _live(

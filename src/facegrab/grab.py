@@ -9,11 +9,13 @@ from typing import TypeAlias
 
 from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
+from facegrab.copying import Copies
 from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.media.without import without
+from facegrab.mirror import Mirror, check_apart
 from facegrab.onlook import Onlooker
 from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -24,7 +26,7 @@ from facegrab.question import Question
 from facegrab.remembered import to_json
 from facegrab.request import request_of, result_settings
 from facegrab.run import Run
-from facegrab.settings import AUTO, ProcessSettings, RecognitionSettings
+from facegrab.settings import AUTO, RAY, ProcessSettings, RecognitionSettings
 from facegrab.shard import Shard
 from facegrab.sharding import own, share, unknown
 from facegrab.store import picked
@@ -191,18 +193,23 @@ class FaceGrab:
         early: Early | None = None,
         onlooker: Onlooker | None = None,
         committed: Callable[[Output], object] | None = None,
+        bucket: str | None = None,
     ) -> Summary:
         """Writes the people's faces out of videos and pictures into a folder.
 
         Args:
             source: a video, an image, an image pattern, a folder, a glob, or several of these.
-            output: folder for the extracts, the index and the table; made if missing.
+            output: folder for the extracts, the index and the table; made if missing. Or one
+                in a bucket, ``s3://bucket/folder``: the run works in a folder in the cache, and
+                sends what is in that.
             index: the index of what is seen, where it is not to lie in the output folder: that of
                 another run, or one that several share. What it holds is not looked at again.
             watcher: is told how it goes.
             early: may have the first source open already, decoded while the networks loaded.
             onlooker: is shown the frames and the extracts.
             committed: is called whenever something is in place, with the folder.
+            bucket: ``s3://bucket/folder`` into which workers of a cluster put extracts themselves;
+                files that stand for these are then in the folder, which is Mirror's.
 
         Returns:
             what was done. Ctrl-C ends the run early and is noted there; of several sources, those
@@ -215,6 +222,24 @@ class FaceGrab:
                 given this time, or the index is damaged or in use.
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
+        if str(output).lower().startswith("s3://"):
+            check_apart(str(output), listed(source))
+            away = self._process.engine == RAY
+            copies = Copies(str(output), self._process.address) if away else None
+            sent = Mirror(str(output), away=away, copies=copies)
+            told = [sent.follow, *([committed] if committed else [])]
+            summary = self.process(
+                source,
+                sent.folder,
+                index=index,
+                watcher=watcher,
+                early=early,
+                onlooker=onlooker,
+                committed=lambda folder: [each(folder) for each in told],
+                bucket=sent.address if away else None,
+            )
+            sent.finish()
+            return summary
         sources = find_sources(listed(source))
         settings = result_settings(self._choice, self._asked, self._recognition, self._process)
         library = None if index is None else Path(index)
@@ -249,7 +274,14 @@ class FaceGrab:
                 folder,
                 watcher or Nobody(),
                 early,
-                Orders(self._process, self._recognition, self._asked, folder.folder, self._eyes),
+                Orders(
+                    self._process,
+                    self._recognition,
+                    self._asked,
+                    folder.folder,
+                    self._eyes,
+                    bucket,
+                ),
                 self._again(evidence),
                 onlooker,
             )

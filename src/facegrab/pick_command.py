@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facegrab.address import located
 from facegrab.options import OK, Parser, normalised, whole
 from facegrab.settings import BEST, best_count
 from facegrab.telling import Progress, in_one_line, say
@@ -35,16 +35,18 @@ def _run(options: argparse.Namespace) -> int:
     count = best_count("-n", options.number)
     # Imported here, so that --help and a wrong value answer at once.
     from facegrab.picking import pick
+    from facegrab.sending import work_folder
     from facegrab.view.report import renew_report
 
     progress = Progress("picking")
-    try:
-        picked = pick(options.folder, count, progress)
-    finally:
-        progress.end()
-    for line in picked_lines(picked):
-        say(line)
-    renew_report(options.folder)
+    with work_folder(options.folder, say) as folder:
+        try:
+            picked = pick(folder, count, progress)
+        finally:
+            progress.end()
+        for line in picked_lines(picked):
+            say(line)
+        renew_report(folder)
     return OK
 
 
@@ -90,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
         "turns of the head, shots and videos. The folder best is made anew each time.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="that a run wrote")
+    parser.add_argument(
+        "folder", type=located, metavar="FOLDER", help="that a run wrote, or s3://..."
+    )
     parser.add_argument(
         "-n",
         "--number",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +12,16 @@ import numpy as np
 
 from facegrab.address import located
 from facegrab.again import OTHERS
-from facegrab.appraisal import Measured, Progress, is_extract, measure, read_extract
+from facegrab.appraisal import (
+    LARGEST_BYTES,
+    Measured,
+    Progress,
+    is_extract,
+    measure,
+    read_extract,
+)
 from facegrab.errors import MediaError, MissingError
+from facegrab.fetching import content_of
 from facegrab.people.choose import choose
 from facegrab.settings import best_count
 from facegrab.sheet import MOST_CELLS, cell, sheet
@@ -129,7 +136,7 @@ def _write(
                 parts = extract.removeprefix(f"{person}/").split("/")[-2:]
                 name = "/".join([*parts[:-1], f"{number + 1:0{digits}}_{parts[-1]}"])
                 make_folder((below / name).parent)
-                shutil.copyfile(folder / extract, below / name)
+                (below / name).write_bytes(content_of(folder, extract, LARGEST_BYTES))
                 table.writerow([number + 1, name, extract, *facts])
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from facegrab.address import located
 from facegrab.options import OK, Parser
 from facegrab.telling import in_one_line, say
 
@@ -23,9 +24,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
+    from facegrab.sending import work_folder
     from facegrab.view.report import write_report
 
-    written = write_report(options.folder, options.output, embed=options.embed)
+    with work_folder(options.folder, say) as folder:
+        written = write_report(folder, options.output, embed=options.embed)
     extracts = f"{written.extracts} extract" + ("" if written.extracts == 1 else "s")
     pages = f" on {written.pages} pages" if written.pages > 1 else ""
     say(f"{written.path}: {extracts}{pages}")
@@ -39,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         "who is on screen when, all extracts, what was dropped and why, how it was computed.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="that a run wrote")
+    parser.add_argument(
+        "folder", type=located, metavar="FOLDER", help="that a run wrote, or s3://..."
+    )
     parser.add_argument(
         "-o",
         "--output",

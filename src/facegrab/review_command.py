@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from facegrab.address import located
 from facegrab.options import FAILED, OK, Parser, normalised
 from facegrab.telling import in_one_line, say, warnings_shown
 
@@ -23,28 +24,30 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _review(options: argparse.Namespace) -> int:
-    with warnings_shown():
-        return _apply(options) if options.apply else _serve(options)
+    from facegrab.sending import work_folder
+
+    with warnings_shown(), work_folder(options.folder, say) as folder:
+        return _apply(folder, options) if options.apply else _serve(folder, options)
 
 
-def _apply(options: argparse.Namespace) -> int:
+def _apply(folder: Path, options: argparse.Namespace) -> int:
     from facegrab.applying import apply
     from facegrab.review_desk import applied_lines
     from facegrab.view.report import renew_report
 
-    done = apply(options.folder, device=options.device)
-    renew_report(options.folder)
+    done = apply(folder, device=options.device)
+    renew_report(folder)
     for line in applied_lines(done.made, done.gone, done.there, done.failed):
         say(line)
     return FAILED if done.failed else OK
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(folder: Path, options: argparse.Namespace) -> int:
     from facegrab.review_desk import ReviewDesk
     from facegrab.view.report import renew_report
     from facegrab.view.review_page import review_page
 
-    desk = ReviewDesk(options.folder, lambda: renew_report(options.folder), options.device)
+    desk = ReviewDesk(folder, lambda: renew_report(folder), options.device)
     for path in desk.unseen:
         say(f"not seen to its end, and left out: {path}")
     try:
@@ -68,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         "button End ends it.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="that a run wrote")
+    parser.add_argument(
+        "folder", type=located, metavar="FOLDER", help="that a run wrote, or s3://..."
+    )
     parser.add_argument(
         "--apply",
         action="store_true",

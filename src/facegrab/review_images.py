@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from facegrab.applying import source_of
-from facegrab.errors import AccessError, MediaError, MissingError
+from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
+from facegrab.fetching import content_of
 from facegrab.media.spans import SpansReader
 from facegrab.reviewing import Film
 from facegrab.store.album import leads_inside
@@ -82,9 +83,8 @@ class FaceImages:
             path = (self._folder / file).resolve(strict=True)
             if not path.is_relative_to(self._folder.resolve()) or not path.is_file():
                 return None
-            with path.open("rb") as opened_file:
-                content = opened_file.read(MOST_FILE_BYTES)
-        except OSError:
+            content = content_of(self._folder, file, MOST_FILE_BYTES)
+        except (OSError, FaceGrabError):  # then it is cut from its frame
             return None
         return content, kind
 

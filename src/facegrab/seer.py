@@ -12,6 +12,7 @@ from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source
+from facegrab.shelf import Shelf
 from facegrab.store.album import Tray
 from facegrab.task import Orders, Part, Task, Worker
 
@@ -63,6 +64,7 @@ class Seer:
         self._orders = orders
         self._folder = Path(folder)
         self._worker: Worker | None = None
+        self._shelf: Shelf | None = None
         self._same: set[str] = set()
         self._counters: dict[str, Any] | None = None
         try:
@@ -72,11 +74,14 @@ class Seer:
             self._is_there = False
 
     def begin(self) -> Ready | Refused:
-        """Opens the networks."""
+        """Opens the networks, and tries whether extracts may be put where they belong."""
         import ray
 
         node, host = ray.get_runtime_context().get_node_id(), _host()
         try:
+            shelf = self._opened_shelf()
+            if shelf:
+                shelf.check()
             return Ready(node, host, own_version(), self._opened().computed)
         except FaceGrabError as error:
             return Refused(error, host)
@@ -86,15 +91,31 @@ class Seer:
         try:
             task = task if self._is_there else _from(self._folder, task)
             self._check(task)
-            part = self._opened().see(task)
+            part = self._looked(task)
         except FaceGrabError as error:
             return Refused(error, _host())
         self._count(part)
         return part
 
+    def _looked(self, task: Task) -> Part:
+        worker, shelf = self._opened(), self._shelf
+        if shelf is None:
+            return worker.see(task)
+        shelf.begin()
+        part = worker.see(task)
+        shelf.settle()
+        return part
+
     def _opened(self) -> Worker:
-        self._worker = self._worker or Worker(self._orders, tray=Tray())
+        tray = self._opened_shelf() or Tray()
+        self._worker = self._worker or Worker(self._orders, tray=tray)
         return self._worker
+
+    def _opened_shelf(self) -> Shelf | None:
+        """Where extracts go, if not to whoever started the run."""
+        if self._orders.bucket:
+            self._shelf = self._shelf or Shelf(self._orders.bucket)
+        return self._shelf
 
     def _check(self, task: Task) -> None:
         """That the file is there, and the one that is meant.

@@ -38,6 +38,8 @@ class Orders:
         asked: who is asked for; None where nothing is cut out.
         folder: where what is cut out is put; None likewise.
         eyes: networks to use in place of those of the settings.
+        bucket: where workers of a cluster put it in place of the folder, which gets files that
+            stand for it; None: it is sent to whoever has the folder.
     """
 
     process: ProcessSettings
@@ -45,6 +47,7 @@ class Orders:
     asked: Asked | None = None
     folder: Path | None = None
     eyes: Eyes | None = None
+    bucket: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

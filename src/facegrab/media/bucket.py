@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,6 +13,8 @@ from facegrab.media.remote import address_of, tried
 from facegrab.media.transport import ObjectStore, transport_of
 
 T = TypeVar("T")
+_MOST_REMOVED = 1000
+"""At a time, as S3 has it."""
 
 
 class Bucket:
@@ -39,14 +41,14 @@ class Bucket:
             raise OutputError(f"{name}: results go to a folder, or to s3://bucket/folder")
         self._store = cast(ObjectStore, transport_of("s3"))
 
-    def sizes_bytes(self) -> dict[str, int]:
-        """The sizes of all objects below it, by their names below it."""
+    def sizes_bytes(self, folder: str = "") -> dict[str, int]:
+        """The sizes of all objects below it, or below a folder in it, by their names below it."""
         find = partial(self._store.files.find, detail=True)
         try:
-            found = self._call(self.address, find, "read")
+            found = self._call(self._at(folder) if folder else self.address, find, "read")
         except MissingError:  # a bucket has no empty folders; that there is a bucket, a put tells
             return {}
-        start = "/".join(self.address.parts[1:]) + "/"
+        start = _below(self.address) + "/"
         return {
             path.removeprefix(start): int(entry["size"])
             for path, entry in found.items()
@@ -61,10 +63,25 @@ class Bucket:
         except MissingError:
             return None
 
-    def write(self, name: str, content: bytes) -> None:
-        """Puts some bytes there."""
+    def write(self, name: str, content: bytes, kind: str = "application/octet-stream") -> None:
+        """Puts some bytes there, of a media type."""
         files = self._store.files
-        self._call(self._at(name), lambda there: files.pipe_file(there, content), "write")
+        self._call(
+            self._at(name), lambda there: files.pipe_file(there, content, ContentType=kind), "write"
+        )
+
+    def copy(self, source: str, name: str) -> None:
+        """Has the store copy an object; nothing of it comes here."""
+        files = self._store.files
+        bucket, key, _ = files.split_path(_below(self._at(source)))
+
+        def copy(there: str) -> None:
+            to_bucket, to_key, _ = files.split_path(there)
+            source = {"Bucket": bucket, "Key": key}
+            # files.cp_file asks for the size first, which costs another request.
+            files.call_s3("copy_object", Bucket=to_bucket, Key=to_key, CopySource=source)
+
+        self._call(self._at(name), copy, "write")
 
     def put(self, name: str, path: Path) -> None:
         """Puts a file there."""
@@ -80,9 +97,29 @@ class Bucket:
         """Takes an object away; it may be gone already."""
         self._call(self._at(name), self._store.files.rm_file, "remove")
 
+    def remove_all(self, names: Sequence[str]) -> None:
+        """Takes objects away, many at a time; they may be gone already."""
+        for begin in range(0, len(names), _MOST_REMOVED):
+            some = [self._at(name) for name in names[begin : begin + _MOST_REMOVED]]
+            self._call(some[0], lambda _, some=some: self._remove_some(some), "remove")
+
+    def _remove_some(self, some: Sequence[Address]) -> None:
+        split = [self._store.files.split_path(_below(each)) for each in some]
+        objects = {"Objects": [{"Key": key} for _, key, _ in split], "Quiet": True}
+        answer = self._store.files.call_s3("delete_objects", Bucket=split[0][0], Delete=objects)
+        for error in answer.get("Errors", ()):
+            if error.get("Code") == "AccessDenied":
+                raise PermissionError(error["Code"])
+            raise OSError(str(error.get("Code")))
+
     def _at(self, name: str) -> Address:
         return cast(Address, located(f"{self.address}/{name}"))
 
     def _call(self, address: Address, call: Callable[..., T], doing: str) -> Any:
         done = {"write": "written", "remove": "removed"}.get(doing, doing)
         return tried(address, lambda: self._store.call(address, call, doing), done)
+
+
+def _below(address: Address) -> str:
+    """As s3fs has it: ``bucket/folder/file``."""
+    return "/".join(address.parts[1:])

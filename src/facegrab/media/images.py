@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facegrab.address import IN_BUCKET, STANDS_FOR
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import segments
 from facegrab.media.header import image_size
@@ -45,6 +46,8 @@ def read_image(path: Path) -> Image:
             data = file.read()
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}") from error
+    if data.startswith(STANDS_FOR):
+        raise MediaError(f"{path} {IN_BUCKET}")
     size = image_size(data)
     # Formats whose header is not understood are refused: their decoder might allocate anything.
     if size is None or min(size) < 1:

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.address import IN_BUCKET, STANDS_FOR
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.store.files import as_text
 from facegrab.store.xmp import insert_packet, packets
@@ -217,6 +218,8 @@ def _content(path: Path) -> bytes:
         raise MediaError(f"{name} cannot be read: {error.strerror}") from error
     if len(content) > MAX_FILE_BYTES:
         raise MediaError(f"{name} is larger than {MAX_FILE_BYTES // 2**20} MB, no extract")
+    if content.startswith(STANDS_FOR):
+        raise MediaError(f"{name} {IN_BUCKET}")
     return content
 
 

@@ -7,19 +7,17 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 from facegrab.errors import OutputError
 from facegrab.store.album import leads_inside
+from facegrab.store.away import Stamp, away_of
 from facegrab.store.database import Database
 from facegrab.store.files import atomic, make_folder, writing
 
 NOTE_NAME = ".facegrab.sent"
 _LONGEST_LINE_BYTES = 4096
 """Of a note: a name has four parts of 255 bytes at most, which JSON may spell out as six each."""
-
-Stamp: TypeAlias = tuple[int, int]
-"""Of a file: its size in bytes, and when it was changed, in nanoseconds."""
 
 
 class Sent:
@@ -64,8 +62,8 @@ class Sent:
             file.write(f"{head}\n")
             file.writelines(_line(name, stamp) for name, stamp in self.stamps.items())
 
-    def add(self, stamps: Mapping[str, Stamp]) -> None:
-        """Notes some files that are there now."""
+    def add(self, stamps: Mapping[str, Stamp | None]) -> None:
+        """Notes some files that are there now, or that are about to be others."""
         self.stamps.update(stamps)
         with writing(self._path), self._path.open("a", encoding="ascii") as file:
             file.writelines(_line(name, stamp) for name, stamp in stamps.items())
@@ -123,7 +121,19 @@ def stamp_of(path: Path) -> Stamp:
     """
     with writing(path):
         found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    away = away_of(path, found.st_size)
+    return away.stamp if away else (found.st_size, found.st_mtime_ns)
+
+
+def address_in(folder: Path) -> str | None:
+    """Where the files of a folder go, as its note says; None if it has none."""
+    try:
+        with (folder / NOTE_NAME).open("rb") as file:
+            head = _parsed(file)
+    except OSError:
+        return None
+    address = head.get("address") if isinstance(head, dict) else None
+    return address if isinstance(address, str) else None
 
 
 def listed_in(path: Path) -> frozenset[str]:
@@ -138,3 +148,23 @@ def listed_in(path: Path) -> frozenset[str]:
     with Database(path) as database:
         files = (str(file) for (file,) in database.fetch("SELECT file FROM extract"))
         return frozenset(file for file in files if leads_inside(file))
+
+
+def forget_lost(path: Path, names: Iterable[str]) -> None:
+    """Forgets extracts that are nowhere any more: the next run makes them again.
+
+    Args:
+        path: of the index that lists them.
+        names: of their files.
+
+    Raises:
+        StoreError: it is in use.
+    """
+    with Database(path) as database, database.transaction():
+        for name in names:
+            database.execute(
+                "UPDATE source SET complete = 0 WHERE id IN"
+                " (SELECT source FROM extract WHERE file = ?)",
+                (name,),
+            )
+            database.execute("DELETE FROM extract WHERE file = ?", (name,))

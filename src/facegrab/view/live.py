@@ -11,6 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from facegrab.errors import FaceGrabError
+from facegrab.fetching import content_of
 from facegrab.people.judge import Asked
 from facegrab.store.album import leads_inside
 from facegrab.store.files import printable
@@ -233,9 +235,8 @@ class Live:
         if not leads_inside(file):
             return ""
         try:
-            with (self._folder / file).open("rb") as opened:
-                content = opened.read(_LARGEST_EXTRACT_BYTES)
-        except OSError:
+            content = content_of(self._folder, file, _LARGEST_EXTRACT_BYTES)
+        except (OSError, FaceGrabError):
             return ""
         small = thumb(content)
         return f"data:image/jpeg;base64,{base64.b64encode(small).decode()}" if small else ""

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 from facegrab.address import located
+from facegrab.errors import MissingError
+from facegrab.fetching import content_of
 from facegrab.store.album import leads_inside
 from facegrab.store.found import FaceFound, SourceFound
 from facegrab.view.links import at, clock, link
@@ -85,7 +87,7 @@ class Pictures:
         reference = None if file is None else link(file, self._target)
         image = reference
         if file is not None and self._embed:
-            image = _embedded(file)
+            image = _embedded(self._folder, face.file or "")
         return Thumb(
             image=image,
             file=None if self._embed else reference,
@@ -150,14 +152,15 @@ def _names_in(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _embedded(file: Path) -> str | None:
+def _embedded(folder: Path, name: str) -> str | None:
     """A small copy as a data: reference; None if the file is no image."""
     try:
-        if file.stat().st_size > LARGEST_BYTES:
-            return None
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-    except OSError:
+        content = content_of(folder, name, LARGEST_BYTES + 1)
+    except (OSError, MissingError):
         return None
+    if len(content) > LARGEST_BYTES:
+        return None
+    data = np.frombuffer(content, np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         return None
