@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fakes import paint, painted_eyes, scene
 
-from facegrab.extract import Extractor, Planned, make
+from facegrab.extract import Extractor, Planned, held, make
 from facegrab.summary import ENLARGED, NO_POSE
 from facegrab.types import Faces, Frame
 from facegrab.vision.alignments import native_scale, parse_alignments
@@ -128,3 +128,20 @@ def test_pixels_come_from_the_face_s_own_frame(faces: Faces, frames: list[Frame]
     ])  # fmt: skip
     strongest = {name: int(image.reshape(-1, 3).mean(axis=0).argmax()) for name, image in made}
     assert strongest == {name: 2 if "/2." in name else 1 for name in strongest}
+
+
+def test_what_is_held_makes_the_same_extract_when_the_frame_is_gone(
+    faces: Faces, frames: list[Frame]
+) -> None:
+    """And keeps the face or the extract, whichever is less."""
+    made, _ = planned(faces, "mean-face:256", "mean-face:32", rows=(0, 1))
+    enlarged = [each.entry.native_scale > 1 for each in made]
+    assert {*enlarged} == {True, False}
+    for each, enlarges in zip(made, enlarged, strict=True):
+        image = frames[0].image.copy()
+        ((_, expected),) = make([each], image)
+        later, size_bytes = held(each, image)
+        image[:] = 0
+        assert np.array_equal(later(), expected)
+        assert expected.any()
+        assert (size_bytes < expected.nbytes) if enlarges else (size_bytes == expected.nbytes)

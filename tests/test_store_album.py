@@ -140,7 +140,7 @@ def test_of_more_than_may_be_held_the_first_are_let_go(
     origin = some_origin()
     with Album(tmp_path) as album:
         for name in ("a.png", "b.png", "c.png"):
-            album.keep_back(name, TINY, origin)
+            album.keep_back(name, lambda: TINY, TINY.nbytes, origin)
         assert [album.has(name) for name in ("a.png", "b.png", "c.png")] == [False, True, True]
         assert everything(tmp_path) == []  # nobody has encoded one
         album.keep(["b.png"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from facegrab.store.answers import Extract
 from facegrab.summary import ENLARGED, NO_POSE
 from facegrab.types import Faces, Image
-from facegrab.vision.align import Matrix, warp
+from facegrab.vision.align import Matrix, touched, warp
 from facegrab.vision.alignments import Alignment, native_scale
 
 
@@ -105,4 +106,23 @@ def make(planned: Sequence[Planned], image: Image) -> Iterator[tuple[Planned, Im
         image: the frame, RGB uint8 (H, W, 3).
     """
     for each in planned:
-        yield each, warp(image, each.matrix, each.alignment.size_px)
+        size_px = each.alignment.size_px
+        yield each, warp(*touched(image, each.matrix, size_px), size_px)
+
+
+def held(planned: Planned, image: Image) -> tuple[Callable[[], Image], int]:
+    """What makes an extract later, if it is wanted, and the bytes that it keeps for that.
+
+    Of a face that will be enlarged it keeps the face, else the extract: what is less.
+
+    Args:
+        planned: the extract.
+        image: the frame, RGB uint8 (H, W, 3).
+    """
+    size_px = planned.alignment.size_px
+    part, matrix = touched(image, planned.matrix, size_px)
+    if part.nbytes < part.shape[2] * size_px**2:
+        own = part.copy()
+        return partial(warp, own, matrix, size_px), own.nbytes
+    extract = warp(part, matrix, size_px)
+    return lambda: extract, extract.nbytes

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from facegrab.extract import make
+from facegrab.extract import held, make
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
 from facegrab.question import Place, Question
@@ -29,8 +29,10 @@ class TakesExtracts(Protocol):
     def write(self, name: str, image: Image, origin: Origin) -> None:
         """One that will probably be kept."""
 
-    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
-        """One that will probably be dropped."""
+    def keep_back(
+        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    ) -> None:
+        """What makes one that will probably be dropped."""
 
 
 class Harvest(Gather):
@@ -163,10 +165,11 @@ def cut(
     """
     likely, unlikely, origin_of = question.may_want(place, faces, promising)
     image_of = {frame.index: frame.image for frame in frames}
-    for some, take in ((likely, takes.write), (unlikely, takes.keep_back)):
-        for planned in some:
-            image = image_of[int(faces.frame[planned.entry.row])]
-            for each, extract in make([planned], image):
-                take(each.entry.file, extract, origin_of(each))
+    for each in likely:
+        for _, extract in make([each], image_of[int(faces.frame[each.entry.row])]):
+            takes.write(each.entry.file, extract, origin_of(each))
+    for each in unlikely:
+        later, size_bytes = held(each, image_of[int(faces.frame[each.entry.row])])
+        takes.keep_back(each.entry.file, later, size_bytes, origin_of(each))
     names = [each.entry.file for each in (*likely, *unlikely)]
     return names, len({each.entry.row for each in likely})

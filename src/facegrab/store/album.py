@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +22,7 @@ MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
 MOST_HELD_BYTES = 32 * 2**20
-"""The same of images that are not to be encoded yet."""
+"""The same of what makes images that will probably not be kept."""
 
 DEEPEST = 4
 """Parts of a name: ``person/uncertain/alignment/file``."""
@@ -66,7 +66,7 @@ class Album:
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
-        self._held: dict[str, tuple[Image, Origin]] = {}
+        self._held: dict[str, tuple[Callable[[], Image], int, Origin]] = {}
         self._held_bytes = 0
         self._left: set[Path] = set()
 
@@ -119,8 +119,10 @@ class Album:
         self._handed_over[name] = part_of(self._folder / name)
         self._waiting.append(self._pool.submit(self._encode, name, image, origin))
 
-    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
-        """Hands over an image that will probably not be kept: it is encoded when it is.
+    def keep_back(
+        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    ) -> None:
+        """Hands over an image that will probably not be kept: it is made when it is.
 
         Of so many that they would take too much memory, the first ones are let go: then ``has``
         says so, and whoever wants one makes it again. Written all the same, they would cost more
@@ -128,19 +130,20 @@ class Album:
 
         Args:
             name: see write.
-            image: see write.
+            make: gives the image, see write.
+            size_bytes: that it keeps for that.
             origin: see write.
         """
-        self._held[name] = image, origin
-        self._held_bytes += image.nbytes
+        self._held[name] = make, size_bytes, origin
+        self._held_bytes += size_bytes
         while self._held_bytes > MOST_HELD_BYTES:
-            first, _ = self._held.pop(next(iter(self._held)))
-            self._held_bytes -= first.nbytes
+            _, first_bytes, _ = self._held.pop(next(iter(self._held)))
+            self._held_bytes -= first_bytes
 
     def _release(self, name: str) -> None:
-        image, origin = self._held.pop(name)
-        self._held_bytes -= image.nbytes
-        self.write(name, image, origin)
+        make, size_bytes, origin = self._held.pop(name)
+        self._held_bytes -= size_bytes
+        self.write(name, make(), origin)
 
     def flush(self) -> None:
         """Waits until every image handed over is written, under its temporary name.
@@ -314,9 +317,11 @@ class Tray:
         """Hands over an image, see Album.write."""
         self._held[name] = encoded(name, image, origin)
 
-    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+    def keep_back(
+        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    ) -> None:
         """The same for one that will probably not be kept."""
-        self._held[name] = encoded(name, image, origin)
+        self._held[name] = encoded(name, make(), origin)
 
     def leave(self, names: Iterable[str]) -> dict[str, bytes]:
         """Gives images away that were handed over: what an album writes."""

@@ -215,9 +215,11 @@ class Output:
         """
         self._open()[1].write(name, image, origin)
 
-    def keep_back(self, name: str, image: Image, origin: Origin) -> None:
+    def keep_back(
+        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    ) -> None:
         """The same for one that will probably be dropped, see Album.keep_back."""
-        self._open()[1].keep_back(name, image, origin)
+        self._open()[1].keep_back(name, make, size_bytes, origin)
 
     def commit(
         self,

@@ -175,13 +175,19 @@ def luma_at_own_size(
     if own_size < size_px:
         size_px = max(own_size, SMALLEST_PX)
         matrix = matrix_for(size_px)
-    part, matrix = _touched(image, matrix, size_px)
+    part, matrix = touched(image, matrix, size_px)
     grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
     return warp(grey, matrix, size_px)
 
 
-def _touched(image: Image, matrix: Matrix, size_px: int) -> tuple[Image, Matrix]:
-    """The part of an image that an extract depends on, and the matrix from there."""
+def touched(image: Image, matrix: Matrix, size_px: int) -> tuple[Image, Matrix]:
+    """The part of an image that an extract depends on, and the matrix from there.
+
+    Args:
+        image: uint8 (H, W, 3) or (H, W).
+        matrix: from image to extract.
+        size_px: side of the extract.
+    """
     corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
     touched = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
     height, width = image.shape[:2]
@@ -222,7 +228,7 @@ def warp(image: Image, matrix: Matrix, size_px: int) -> Image:
     if shrink <= 1:
         return _warps().lanczos(image, matrix, size_px)
     if shrink > MOST_SHRINK:
-        image, matrix = _touched(image, matrix, size_px)
+        image, matrix = touched(image, matrix, size_px)
     while shrink > MOST_SHRINK and min(image.shape[:2]) > 1:
         image, matrix, shrink = _halved(image), _from(matrix, 0.5, 0.5), shrink / 2
         matrix[:, :2] *= 2
