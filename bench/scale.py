@@ -141,6 +141,7 @@ def work_through(there: Imagined, driver_seconds: float = 0.0) -> Outcome:
     """
     engine = _Engine(there)
     engine.begin()
+    engine.wait_for_workers()
     driver = _Driver(engine, there, driver_seconds)
     ideal = sum(each for n, each in enumerate(there.work_seconds) if n not in there.poisoned)
     begun, latest = there.now, there.now + _LONGEST_TIMES * (ideal + HOUR)

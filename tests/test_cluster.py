@@ -308,8 +308,11 @@ class TestRefused:
         from facegrab.cluster import Cluster
 
         process = settings_of(cluster.address, detector="no-such")
-        with pytest.raises(WeightsError, match=r"^node [\d.]+: .*no-such"):
-            Cluster(Orders(process, RecognitionSettings())).__enter__()
+        with (
+            Cluster(Orders(process, RecognitionSettings())) as engine,
+            pytest.raises(WeightsError, match=r"^node [\d.]+: .*no-such"),
+        ):
+            engine.ready()
 
     def test_no_room(self, cluster: Any, clip: Path, tmp_path: Path) -> None:
         with pytest.raises(DeviceError, match=r"has 9 processors"):
@@ -327,6 +330,7 @@ class TestRefused:
         orders = Orders(settings_of(cluster.address), RecognitionSettings(), eyes=painted_eyes())
         task = Task(Source(path), Segment(0, 0, 0, 0, 256, 144), None, content)
         with Cluster(orders) as engine:
+            engine.ready()
             future = engine.see(task)
             with pytest.raises(MissingError, match=words) as caught:
                 engine.take(future)

@@ -78,13 +78,12 @@ class Cluster:
         self._error: FaceGrabError | None = None
         self._stop = False
         self._looked_round = 0.0
-        self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._ours = connect(self._ray, self._orders.process.address)
         try:
             self.begin()
-            self._thread.start()
         except BaseException:
             self._disconnect()
             raise
@@ -94,7 +93,8 @@ class Cluster:
         with self._lock:
             self._stop = True
             self._lock.notify_all()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         self._disconnect()
 
     @property
@@ -132,13 +132,30 @@ class Cluster:
             self._lock.notify_all()
 
     def begin(self) -> None:
-        """Has workers begin, and waits until one of them is ready.
+        """Has workers begin.
 
         Raises:
-            see _first_workers.
+            DeviceError: no node has room for one.
         """
         self._seer = self._remote()
-        self._first_workers()
+        if not self._room():
+            needs = f"{self._cpus} processors" + (" and a graphics card" if self._gpus else "")
+            raise DeviceError(
+                f"no node of the Ray cluster has {needs} to give: fewer --threads, or more nodes"
+            )
+        self._grow()
+
+    def ready(self) -> None:
+        """Waits until one of the workers is ready, and gives out what there is to do.
+
+        Raises:
+            see wait_for_workers.
+        """
+        if self._thread:
+            return
+        self.wait_for_workers()
+        self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
+        self._thread.start()
 
     def _disconnect(self) -> None:
         for hand in (*self._hands.values(), *self._idle):
@@ -173,19 +190,12 @@ class Cluster:
             room = min(room, resources.get("GPU", 0.0) / self._gpus)
         return int(room + 1e-6)
 
-    def _first_workers(self) -> None:
+    def wait_for_workers(self) -> None:
         """Waits until the first worker is ready, and a little for the others.
 
         Raises:
-            DeviceError: no node has room for a worker.
-            WeightsError, ...: a worker cannot begin.
+            DeviceError, WeightsError, ...: a worker cannot begin.
         """
-        if not self._room():
-            needs = f"{self._cpus} processors" + (" and a graphics card" if self._gpus else "")
-            raise DeviceError(
-                f"no node of the Ray cluster has {needs} to give: fewer --threads, or more nodes"
-            )
-        self._grow()
         end: float | None = None
         told = self._clock() + OTHERS_SECONDS
         while self._hands and (end is None or self._clock() < end):
@@ -337,7 +347,7 @@ class Cluster:
         """A worker that cannot begin: an error at the start, later it is left out."""
         self._unfit += 1
         self._kill(hand)
-        if self._thread.is_alive():
+        if self._thread:
             logger.warning("a worker is left out: %s", error)
         else:
             self._error = self._error or error
@@ -355,7 +365,7 @@ class Cluster:
     def _died(self, hand: _Hand, error: Exception) -> None:
         """A worker died, as often as Ray tries; it starts again."""
         job = hand.job
-        if job is None and not self._thread.is_alive():
+        if job is None and not self._thread:
             said = " ".join(str(error).split())[-300:]
             self._error = DeviceError(f"no worker can start on the Ray cluster: {said}")
         elif job is None:  # whether it has another place, the next look round tells
