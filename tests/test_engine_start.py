@@ -10,11 +10,11 @@ from fakes import painted_eyes
 
 from facegrab import walk
 from facegrab.alone import Alone
+from facegrab.cataloguing import scan_into
 from facegrab.choice import Opener, choice_of
-from facegrab.errors import DeviceError, MissingError
-from facegrab.grab import FaceGrab
+from facegrab.errors import DeviceError, MediaError
 from facegrab.media.plan import plan
-from facegrab.settings import ProcessSettings, RecognitionSettings
+from facegrab.settings import ProcessSettings
 from facegrab.summary import Summary
 from facegrab.task import Orders
 
@@ -52,36 +52,36 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-def run(red: Path, film: Path, folder: Path) -> Summary:
-    process = ProcessSettings(skip_frames=0, extract_size=64, scale=0.5)
-    recognition = RecognitionSettings(0.6, jitter=1)
-    return FaceGrab(red, recognition, process, eyes=painted_eyes()).process(film, folder)
+def run(film: Path, index: Path) -> Summary:
+    return scan_into(index, film, ProcessSettings(skip_frames=0, scale=0.5), eyes=painted_eyes())
 
 
 def test_the_source_is_planned_before_anybody_is_waited_for(
-    red: Path, clip: Path, tmp_path: Path, log: list[str]
+    clip: Path, tmp_path: Path, log: list[str]
 ) -> None:
-    assert run(red, clip, tmp_path / "out").faces_written > 0
+    assert run(clip, tmp_path / "a.db").faces_found > 0
     assert log == ["plan", "ready"]
 
 
 def test_nothing_is_made_where_nobody_can_look(
-    red: Path, clip: Path, tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Starting, "fails", True)
     with pytest.raises(DeviceError, match=NOBODY):
-        run(red, clip, tmp_path / "out")
+        run(clip, tmp_path / "a.db")
     assert log == ["plan", "ready"]
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "a.db").exists()
 
 
 def test_nobody_is_waited_for_where_there_is_nothing_to_look_at(
-    red: Path, clip: Path, tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(red, clip, tmp_path / "out")
+    run(clip, tmp_path / "a.db")
     log.clear()
     monkeypatch.setattr(Starting, "fails", True)
-    assert run(red, clip, tmp_path / "out").sources_known == 1
-    with pytest.raises(MissingError):
-        run(red, tmp_path / "none.mp4", tmp_path / "out")
+    assert run(clip, tmp_path / "a.db").sources_known == 1
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film")
+    with pytest.raises(MediaError):
+        run(broken, tmp_path / "a.db")
     assert log == []

@@ -76,6 +76,8 @@ class Cluster:
         self._lock = threading.Condition()
         self._desk = Desk()
         self._error: FaceGrabError | None = None
+        self._gone: FaceGrabError | None = None
+        """Why nothing is done any more."""
         self._stop = False
         self._looked_round = 0.0
         self._thread: threading.Thread | None = None
@@ -113,7 +115,10 @@ class Cluster:
         """Has a segment looked through, when one of them comes to it."""
         with self._lock:
             self._lock.notify_all()
-            return self._desk.add(task)
+            future = self._desk.add(task)
+            if self._gone:  # since the last one was taken
+                future.set_exception(self._gone)
+            return future
 
     def take(self, future: Future[Part]) -> Part:
         """What came of a segment, see Engine."""
@@ -271,18 +276,18 @@ class Cluster:
         self._lock.wait(_POLL_SECONDS)
 
     def _fail(self, error: Exception) -> None:
-        """The cluster is gone: nobody shall wait for it."""
+        """The cluster is gone, or has no room: nobody shall wait for it."""
         said = " ".join(str(error).split())[:300]
+        gone = error if isinstance(error, FaceGrabError) else DeviceError(
+            f"the Ray cluster is gone ({said}): run the same command again when it is back; it "
+            "goes on where it stopped"
+        )  # fmt: skip
         with self._lock:
+            self._gone = gone
             jobs = {*self._desk.queue, *(hand.job for hand in self._hands.values() if hand.job)}
             for job in jobs:
                 if not job.future.done():
-                    job.future.set_exception(
-                        DeviceError(
-                            f"the Ray cluster is gone ({said}): run the same command again when "
-                            "it is back; it goes on where it stopped"
-                        )
-                    )
+                    job.future.set_exception(gone)
             self._desk.queue.clear()
 
     def _look_round(self) -> None:
@@ -320,12 +325,15 @@ class Cluster:
 
     def _settle(self, ended: list[Any]) -> None:
         for ref in ended:
-            hand = self._hands.pop(ref)
+            hand = self._hands[ref]
             try:
                 result = self._ray.get(ref)
             except self._ray.exceptions.RayError as error:
+                self._require_room(hand, error)
+                del self._hands[ref]
                 self._died(hand, error)
                 continue
+            del self._hands[ref]  # only now: whatever else was raised, its job is told
             if hand.job is None:
                 self._begun(hand, result)
             else:
@@ -361,6 +369,18 @@ class Cluster:
             job.future.set_exception(_named(result))
         else:
             self._desk.came(job, result, self._clock() - hand.since)
+
+    def _require_room(self, hand: _Hand, error: Exception) -> None:
+        """Raises DeviceError: what a worker saw found no room, which no segment is to blame for."""
+        kinds = self._ray.exceptions
+        if not isinstance(error, (kinds.ObjectStoreFullError, kinds.OutOfDiskError)):
+            return
+        where = f"node {hand.ready.host}" if hand.ready else "a node"
+        raise DeviceError(
+            f"{where} has no room for what its workers see: Ray's object store and the disk it "
+            "goes on to are full; make room there (ray memory and df show what fills them), and "
+            "run the same command again; it goes on where it stopped"
+        ) from error
 
     def _died(self, hand: _Hand, error: Exception) -> None:
         """A worker died, as often as Ray tries; it starts again."""
