@@ -49,6 +49,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 FRAMES = 24
 """Of ``film``: six segments of four frames."""
 PROCESS: dict[str, Any] = {"skip_frames": 0, "extract_size": 64, "scale": 0.5}
+LONGEST_SECONDS = 120.0
+"""That two drivers may take, of which one waits for the other."""
 TESTS = Path(__file__).parent
 
 
@@ -284,6 +286,28 @@ def test_a_driver_that_is_stopped_goes_on(
     summary = run(red, films, tmp_path / "out", cluster.address)
     assert summary.frames_known >= 4
     assert_same(tmp_path / "out", local)
+
+
+def test_two_drivers_at_a_time(cluster: Any, films: list[Path], tmp_path: Path) -> None:
+    """One may have to wait for the other's workers; both come to their end."""
+    scan(tmp_path / "one" / "facegrab.db", films)
+    program = (
+        "import sys; from pathlib import Path; from fakes import painted_eyes;"
+        "from facegrab.cataloguing import scan_into; from facegrab.settings import ProcessSettings;"
+        "index, address, *films = sys.argv[1:];"
+        "scan_into(Path(index), films, ProcessSettings(skip_frames=0, extract_size=64, scale=.5,"
+        " engine='ray', address=address), eyes=painted_eyes())"
+    )
+    both = [tmp_path / name for name in ("two", "three")]
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, folder / "facegrab.db", cluster.address, *films]
+        )
+        for folder in both
+    ]
+    assert [each.wait(LONGEST_SECONDS) for each in drivers] == [0, 0]
+    for folder in both:
+        assert rows(folder) == rows(tmp_path / "one")
 
 
 def test_a_film_on_a_web_server(

@@ -20,7 +20,7 @@ from typing import Any, Self
 from facegrab.desk import Desk, Job
 from facegrab.errors import DeviceError, FaceGrabError
 from facegrab.models.compute import CUDA
-from facegrab.raylink import connect, load_ray
+from facegrab.raylink import connect, gone_for, load_ray, require_room
 from facegrab.seer import Ready, Refused, Seer, own_version
 from facegrab.task import Orders, Part, SetAsideError, Task
 
@@ -31,6 +31,8 @@ TRIES = 3
 OTHERS_SECONDS = 30.0
 """That the start waits for the other workers when the first one is ready: what they lack is told
 before the work begins, but nodes may be in use by others."""
+_TOLD_SECONDS = 10.0
+"""Without any worker that is ready, after which it is said what the run waits for."""
 _LOOK_ROUND_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
@@ -202,7 +204,7 @@ class Cluster:
             DeviceError, WeightsError, ...: a worker cannot begin.
         """
         end: float | None = None
-        told = self._clock() + OTHERS_SECONDS
+        told = self._clock() + _TOLD_SECONDS
         while self._hands and (end is None or self._clock() < end):
             self._settle(self._ended())
             if self._error is not None:
@@ -211,7 +213,10 @@ class Cluster:
             if end is None and self._idle:
                 end = now + OTHERS_SECONDS
             elif end is None and now > told:
-                logger.info("waiting for room on the Ray cluster")
+                logger.info(
+                    "waiting for a worker on the Ray cluster: others may have its processors, "
+                    "which ray status shows"
+                )
                 told = float("inf")
 
     def _grow(self) -> None:
@@ -277,11 +282,7 @@ class Cluster:
 
     def _fail(self, error: Exception) -> None:
         """The cluster is gone, or has no room: nobody shall wait for it."""
-        said = " ".join(str(error).split())[:300]
-        gone = error if isinstance(error, FaceGrabError) else DeviceError(
-            f"the Ray cluster is gone ({said}): run the same command again when it is back; it "
-            "goes on where it stopped"
-        )  # fmt: skip
+        gone = gone_for(error)
         with self._lock:
             self._gone = gone
             jobs = {*self._desk.queue, *(hand.job for hand in self._hands.values() if hand.job)}
@@ -329,7 +330,7 @@ class Cluster:
             try:
                 result = self._ray.get(ref)
             except self._ray.exceptions.RayError as error:
-                self._require_room(hand, error)
+                require_room(self._ray, error, hand.ready.host if hand.ready else "")
                 del self._hands[ref]
                 self._died(hand, error)
                 continue
@@ -369,18 +370,6 @@ class Cluster:
             job.future.set_exception(_named(result))
         else:
             self._desk.came(job, result, self._clock() - hand.since)
-
-    def _require_room(self, hand: _Hand, error: Exception) -> None:
-        """Raises DeviceError: what a worker saw found no room, which no segment is to blame for."""
-        kinds = self._ray.exceptions
-        if not isinstance(error, (kinds.ObjectStoreFullError, kinds.OutOfDiskError)):
-            return
-        where = f"node {hand.ready.host}" if hand.ready else "a node"
-        raise DeviceError(
-            f"{where} has no room for what its workers see: Ray's object store and the disk it "
-            "goes on to are full; make room there (ray memory and df show what fills them), and "
-            "run the same command again; it goes on where it stopped"
-        ) from error
 
     def _died(self, hand: _Hand, error: Exception) -> None:
         """A worker died, as often as Ray tries; it starts again."""

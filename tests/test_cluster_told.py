@@ -1,7 +1,8 @@
-"""A cluster that is only imagined, and ends: whoever waits is told once, in one line."""
+"""A cluster that is only imagined, and taken or gone: whoever waits is told, in one line."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,33 @@ def test_no_segment_is_set_aside_because_a_store_is_full(
         assert str(each).startswith("node 0 has no room for what its workers see: ")
         assert "run the same command again" in str(each)
         assert "\n" not in str(each)
+
+
+class Shared(Imagined):
+    """Another driver has its only place for a minute."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._other: Any = self.remote(max_task_retries=0)(None).remote()
+
+    def wait(self, calls: list[Any], *, num_returns: int, timeout: float) -> tuple[list[Any], None]:
+        """See Imagined."""
+        if self._other and self.now > 60:
+            self.kill(self._other)
+            self._other = None
+        return super().wait(calls, num_returns=num_returns, timeout=timeout)
+
+
+def test_a_driver_waits_for_another_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    there = Shared(1, 1, Trouble(), [1.0])
+    orders = Orders(ProcessSettings(engine=RAY), RecognitionSettings())
+    with (
+        caplog.at_level(logging.INFO, "facegrab"),
+        Cluster(orders, there, lambda: there.now) as engine,
+    ):
+        engine.ready()
+        assert engine.see(task(0)).exception(SOON) is None
+    assert [each.message for each in caplog.records] == [
+        "waiting for a worker on the Ray cluster: others may have its processors, which ray status "
+        "shows"
+    ]
