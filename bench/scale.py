@@ -24,7 +24,7 @@ SEGMENT_SECONDS = 20.0
 WORK_SECONDS, WORK_SPREAD = 4.5, 0.5
 """That a core takes for a segment of 1080p, in the median (docs/performance.md: 13.5 s of processor
 time for 60 s of video), and the standard deviation of its logarithm."""
-DRIVER_SECONDS = 0.055
+DRIVER_SECONDS = 0.033
 """That the driver takes to plan a segment and to commit its rows; see the rows ``driver``."""
 PART_BYTES = 230_000
 """Of what comes of a segment, rows only; see the same rows."""

@@ -217,6 +217,8 @@ def test_a_scan_with_relative_paths(
     scan(tmp_path / "one" / "facegrab.db", relative)
     scan(tmp_path / "two" / "facegrab.db", relative, address=cluster.address)
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
+    again = scan(tmp_path / "two" / "facegrab.db", relative, address=cluster.address)
+    assert again.sources_known == len(films)
 
 
 def test_shares_looked_at_by_a_cluster(cluster: Any, films: list[Path], tmp_path: Path) -> None:
