@@ -89,6 +89,10 @@ class _Died(Exception):  # noqa: N818 - named as what happened
     """A worker did, as often as Ray tries."""
 
 
+class Full(_Died):
+    """A worker's node had no room for what it saw."""
+
+
 @dataclass(eq=False, slots=True)
 class _Actor:
     """A worker; where it has no place yet, it waits for one."""
@@ -157,7 +161,9 @@ class Imagined:
 
     # What Ray has
 
-    exceptions = SimpleNamespace(RayError=_Died, RayActorError=_Died)
+    exceptions = SimpleNamespace(
+        RayError=_Died, RayActorError=_Died, ObjectStoreFullError=Full, OutOfDiskError=Full
+    )
 
     def is_initialized(self) -> bool:
         """It needs no connection."""

@@ -59,6 +59,9 @@ class Replay:
         assert self._first is not None
         return self._first[1]
 
+    def ready(self) -> None:
+        """It always is."""
+
     def see(self, task: Task) -> Future[Part]:
         """Notes a segment."""
         future = Future[Part]()

@@ -24,7 +24,7 @@ SEGMENT_SECONDS = 20.0
 WORK_SECONDS, WORK_SPREAD = 4.5, 0.5
 """That a core takes for a segment of 1080p, in the median (docs/performance.md: 13.5 s of processor
 time for 60 s of video), and the standard deviation of its logarithm."""
-DRIVER_SECONDS = 0.055
+DRIVER_SECONDS = 0.033
 """That the driver takes to plan a segment and to commit its rows; see the rows ``driver``."""
 PART_BYTES = 230_000
 """Of what comes of a segment, rows only; see the same rows."""
@@ -141,6 +141,7 @@ def work_through(there: Imagined, driver_seconds: float = 0.0) -> Outcome:
     """
     engine = _Engine(there)
     engine.begin()
+    engine.wait_for_workers()
     driver = _Driver(engine, there, driver_seconds)
     ideal = sum(each for n, each in enumerate(there.work_seconds) if n not in there.poisoned)
     begun, latest = there.now, there.now + _LONGEST_TIMES * (ideal + HOUR)

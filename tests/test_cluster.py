@@ -49,6 +49,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 FRAMES = 24
 """Of ``film``: six segments of four frames."""
 PROCESS: dict[str, Any] = {"skip_frames": 0, "extract_size": 64, "scale": 0.5}
+LONGEST_SECONDS = 120.0
+"""That two drivers may take, of which one waits for the other."""
 TESTS = Path(__file__).parent
 
 
@@ -215,6 +217,8 @@ def test_a_scan_with_relative_paths(
     scan(tmp_path / "one" / "facegrab.db", relative)
     scan(tmp_path / "two" / "facegrab.db", relative, address=cluster.address)
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
+    again = scan(tmp_path / "two" / "facegrab.db", relative, address=cluster.address)
+    assert again.sources_known == len(films)
 
 
 def test_shares_looked_at_by_a_cluster(cluster: Any, films: list[Path], tmp_path: Path) -> None:
@@ -286,6 +290,28 @@ def test_a_driver_that_is_stopped_goes_on(
     assert_same(tmp_path / "out", local)
 
 
+def test_two_drivers_at_a_time(cluster: Any, films: list[Path], tmp_path: Path) -> None:
+    """One may have to wait for the other's workers; both come to their end."""
+    scan(tmp_path / "one" / "facegrab.db", films)
+    program = (
+        "import sys; from pathlib import Path; from fakes import painted_eyes;"
+        "from facegrab.cataloguing import scan_into; from facegrab.settings import ProcessSettings;"
+        "index, address, *films = sys.argv[1:];"
+        "scan_into(Path(index), films, ProcessSettings(skip_frames=0, extract_size=64, scale=.5,"
+        " engine='ray', address=address), eyes=painted_eyes())"
+    )
+    both = [tmp_path / name for name in ("two", "three")]
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, folder / "facegrab.db", cluster.address, *films]
+        )
+        for folder in both
+    ]
+    assert [each.wait(LONGEST_SECONDS) for each in drivers] == [0, 0]
+    for folder in both:
+        assert rows(folder) == rows(tmp_path / "one")
+
+
 def test_a_film_on_a_web_server(
     cluster: Any, red: Path, films: list[Path], local: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -308,8 +334,11 @@ class TestRefused:
         from facegrab.cluster import Cluster
 
         process = settings_of(cluster.address, detector="no-such")
-        with pytest.raises(WeightsError, match=r"^node [\d.]+: .*no-such"):
-            Cluster(Orders(process, RecognitionSettings())).__enter__()
+        with (
+            Cluster(Orders(process, RecognitionSettings())) as engine,
+            pytest.raises(WeightsError, match=r"^node [\d.]+: .*no-such"),
+        ):
+            engine.ready()
 
     def test_no_room(self, cluster: Any, clip: Path, tmp_path: Path) -> None:
         with pytest.raises(DeviceError, match=r"has 9 processors"):
@@ -327,6 +356,7 @@ class TestRefused:
         orders = Orders(settings_of(cluster.address), RecognitionSettings(), eyes=painted_eyes())
         task = Task(Source(path), Segment(0, 0, 0, 0, 256, 144), None, content)
         with Cluster(orders) as engine:
+            engine.ready()
             future = engine.see(task)
             with pytest.raises(MissingError, match=words) as caught:
                 engine.take(future)

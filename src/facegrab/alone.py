@@ -35,6 +35,9 @@ class Alone:
         """There is nobody for whom more would have to be begun."""
         return True
 
+    def ready(self) -> None:
+        """It always is."""
+
     def see(self, task: Task) -> Future[Part]:
         """Notes what is to be looked through."""
         future = Future[Part]()

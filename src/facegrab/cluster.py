@@ -20,7 +20,7 @@ from typing import Any, Self
 from facegrab.desk import Desk, Job
 from facegrab.errors import DeviceError, FaceGrabError
 from facegrab.models.compute import CUDA
-from facegrab.raylink import connect, load_ray
+from facegrab.raylink import connect, gone_for, load_ray, require_room
 from facegrab.seer import Ready, Refused, Seer, own_version
 from facegrab.task import Orders, Part, SetAsideError, Task
 
@@ -31,6 +31,8 @@ TRIES = 3
 OTHERS_SECONDS = 30.0
 """That the start waits for the other workers when the first one is ready: what they lack is told
 before the work begins, but nodes may be in use by others."""
+_TOLD_SECONDS = 10.0
+"""Without any worker that is ready, after which it is said what the run waits for."""
 _LOOK_ROUND_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
@@ -76,15 +78,16 @@ class Cluster:
         self._lock = threading.Condition()
         self._desk = Desk()
         self._error: FaceGrabError | None = None
+        self._gone: FaceGrabError | None = None
+        """Why nothing is done any more."""
         self._stop = False
         self._looked_round = 0.0
-        self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._ours = connect(self._ray, self._orders.process.address)
         try:
             self.begin()
-            self._thread.start()
         except BaseException:
             self._disconnect()
             raise
@@ -94,7 +97,8 @@ class Cluster:
         with self._lock:
             self._stop = True
             self._lock.notify_all()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
         self._disconnect()
 
     @property
@@ -113,7 +117,10 @@ class Cluster:
         """Has a segment looked through, when one of them comes to it."""
         with self._lock:
             self._lock.notify_all()
-            return self._desk.add(task)
+            future = self._desk.add(task)
+            if self._gone:  # since the last one was taken
+                future.set_exception(self._gone)
+            return future
 
     def take(self, future: Future[Part]) -> Part:
         """What came of a segment, see Engine."""
@@ -132,13 +139,30 @@ class Cluster:
             self._lock.notify_all()
 
     def begin(self) -> None:
-        """Has workers begin, and waits until one of them is ready.
+        """Has workers begin.
 
         Raises:
-            see _first_workers.
+            DeviceError: no node has room for one.
         """
         self._seer = self._remote()
-        self._first_workers()
+        if not self._room():
+            needs = f"{self._cpus} processors" + (" and a graphics card" if self._gpus else "")
+            raise DeviceError(
+                f"no node of the Ray cluster has {needs} to give: fewer --threads, or more nodes"
+            )
+        self._grow()
+
+    def ready(self) -> None:
+        """Waits until one of the workers is ready, and gives out what there is to do.
+
+        Raises:
+            see wait_for_workers.
+        """
+        if self._thread:
+            return
+        self.wait_for_workers()
+        self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
+        self._thread.start()
 
     def _disconnect(self) -> None:
         for hand in (*self._hands.values(), *self._idle):
@@ -173,21 +197,14 @@ class Cluster:
             room = min(room, resources.get("GPU", 0.0) / self._gpus)
         return int(room + 1e-6)
 
-    def _first_workers(self) -> None:
+    def wait_for_workers(self) -> None:
         """Waits until the first worker is ready, and a little for the others.
 
         Raises:
-            DeviceError: no node has room for a worker.
-            WeightsError, ...: a worker cannot begin.
+            DeviceError, WeightsError, ...: a worker cannot begin.
         """
-        if not self._room():
-            needs = f"{self._cpus} processors" + (" and a graphics card" if self._gpus else "")
-            raise DeviceError(
-                f"no node of the Ray cluster has {needs} to give: fewer --threads, or more nodes"
-            )
-        self._grow()
         end: float | None = None
-        told = self._clock() + OTHERS_SECONDS
+        told = self._clock() + _TOLD_SECONDS
         while self._hands and (end is None or self._clock() < end):
             self._settle(self._ended())
             if self._error is not None:
@@ -196,7 +213,10 @@ class Cluster:
             if end is None and self._idle:
                 end = now + OTHERS_SECONDS
             elif end is None and now > told:
-                logger.info("waiting for room on the Ray cluster")
+                logger.info(
+                    "waiting for a worker on the Ray cluster: others may have its processors, "
+                    "which ray status shows"
+                )
                 told = float("inf")
 
     def _grow(self) -> None:
@@ -261,18 +281,14 @@ class Cluster:
         self._lock.wait(_POLL_SECONDS)
 
     def _fail(self, error: Exception) -> None:
-        """The cluster is gone: nobody shall wait for it."""
-        said = " ".join(str(error).split())[:300]
+        """The cluster is gone, or has no room: nobody shall wait for it."""
+        gone = gone_for(error)
         with self._lock:
+            self._gone = gone
             jobs = {*self._desk.queue, *(hand.job for hand in self._hands.values() if hand.job)}
             for job in jobs:
                 if not job.future.done():
-                    job.future.set_exception(
-                        DeviceError(
-                            f"the Ray cluster is gone ({said}): run the same command again when "
-                            "it is back; it goes on where it stopped"
-                        )
-                    )
+                    job.future.set_exception(gone)
             self._desk.queue.clear()
 
     def _look_round(self) -> None:
@@ -310,12 +326,15 @@ class Cluster:
 
     def _settle(self, ended: list[Any]) -> None:
         for ref in ended:
-            hand = self._hands.pop(ref)
+            hand = self._hands[ref]
             try:
                 result = self._ray.get(ref)
             except self._ray.exceptions.RayError as error:
+                require_room(self._ray, error, hand.ready.host if hand.ready else "")
+                del self._hands[ref]
                 self._died(hand, error)
                 continue
+            del self._hands[ref]  # only now: whatever else was raised, its job is told
             if hand.job is None:
                 self._begun(hand, result)
             else:
@@ -337,7 +356,7 @@ class Cluster:
         """A worker that cannot begin: an error at the start, later it is left out."""
         self._unfit += 1
         self._kill(hand)
-        if self._thread.is_alive():
+        if self._thread:
             logger.warning("a worker is left out: %s", error)
         else:
             self._error = self._error or error
@@ -355,7 +374,7 @@ class Cluster:
     def _died(self, hand: _Hand, error: Exception) -> None:
         """A worker died, as often as Ray tries; it starts again."""
         job = hand.job
-        if job is None and not self._thread.is_alive():
+        if job is None and not self._thread:
             said = " ".join(str(error).split())[-300:]
             self._error = DeviceError(f"no worker can start on the Ray cluster: {said}")
         elif job is None:  # whether it has another place, the next look round tells

@@ -51,6 +51,9 @@ class Crew:
         self._waiting = {each for each in self._waiting if not each.done()}
         return len(self._waiting) >= 2 * self._jobs
 
+    def ready(self) -> None:
+        """They begin when there is something to do."""
+
     def see(self, task: Task) -> Future[Part]:
         """Has a segment looked through, when one of the processes comes to it."""
         future = self._pool.submit(_see, task)

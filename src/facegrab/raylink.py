@@ -6,7 +6,7 @@ import logging
 import socket
 from typing import Any
 
-from facegrab.errors import DeviceError
+from facegrab.errors import DeviceError, FaceGrabError
 from facegrab.settings import AUTO
 
 CONNECT_SECONDS = 5.0
@@ -60,6 +60,41 @@ def connect(ray: Any, address: str) -> bool:
             ) from error
         raise DeviceError(f"{_no_cluster(address)} ({said})") from error
     return True
+
+
+def require_room(ray: Any, error: Exception, host: str) -> None:
+    """Lets all errors pass but those by which a node has no room for what its workers see.
+
+    Args:
+        ray: that raised it.
+        error: in place of what was seen.
+        host: the node; empty if it is not known.
+
+    Raises:
+        DeviceError: it is one of them; no segment is to blame for it.
+    """
+    kinds = ray.exceptions
+    if isinstance(error, (kinds.ObjectStoreFullError, kinds.OutOfDiskError)):
+        raise DeviceError(
+            f"{f'node {host}' if host else 'a node'} has no room for what its workers see: Ray's "
+            "object store and the disk it goes on to are full; make room there (ray memory and df "
+            "show what fills them), and run the same command again; it goes on where it stopped"
+        ) from error
+
+
+def gone_for(error: Exception) -> FaceGrabError:
+    """What is told to whoever waits when an error has ended the work with a cluster.
+
+    Args:
+        error: that did.
+    """
+    if isinstance(error, FaceGrabError):
+        return error
+    said = " ".join(str(error).split())[:300]
+    return DeviceError(
+        f"the Ray cluster is gone ({said}): run the same command again when it is back; it goes on "
+        "where it stopped"
+    )
 
 
 def _no_cluster(address: str) -> str:

@@ -70,6 +70,8 @@ class Sharding(Walk):
             planned = plan(source, self._settings.skip_frames + 1)
         except (MediaError, MissingError, AccessError) as error:
             raise NotReadError(error) from error
+        assert self._engine is not None
+        self._engine.ready()
         reader.close()
         self._store.hold()
         seen = seen or self._store.begin(

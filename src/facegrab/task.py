@@ -133,6 +133,13 @@ class Engine(Protocol):
     def is_busy(self) -> bool:
         """Whether there is enough to do for all until something comes back."""
 
+    def ready(self) -> None:
+        """Waits until somebody can look; before that, nothing need be made on disk.
+
+        Raises:
+            DeviceError, WeightsError, ...: nobody will.
+        """
+
     def see(self, task: Task) -> Future[Part]:
         """Has a segment looked through, when one of them comes to it."""
 

@@ -189,6 +189,8 @@ class Walk:
         # Only here: an output that may not be written is no matter of a source.
         except (MediaError, MissingError, AccessError) as error:
             raise NotReadError(error) from error
+        if self._engine:  # which has begun while the source was planned
+            self._engine.ready()
         # Known once more, less what was forgotten.
         visit = Visit(source, content, stack, self._known(content), start, reader, frames)
         visit.gather = self._gather(visit)

@@ -17,6 +17,7 @@ from facegrab.media.container import ticks
 from facegrab.media.decoding import Decoding
 from facegrab.media.demuxing import Demuxing
 from facegrab.media.images import ImagesReader
+from facegrab.media.nal import is_surely_key
 from facegrab.media.segments import Cuts
 from facegrab.media.skippable import is_skippable
 from facegrab.media.source import Source
@@ -38,8 +39,8 @@ def plan(source: Source, every: int = 1) -> tuple[Segment, ...] | None:
     the reader of one ends with another next segment than is planned, the file is damaged and the
     plan is void from there on.
 
-    Of a video the first frames are decoded, and one more at the start of each segment; all packets
-    are read.
+    Of a video all packets are read, and the first frames decoded; at the start of a segment one
+    more where its packet does not tell that it is a key frame.
 
     Args:
         source: a video or images.
@@ -129,7 +130,10 @@ def _next(last: Segment, index: int, pts: int, pos: int | None) -> Segment:
 
 def _is_key_frame(file: Demuxing, packet: Packet[VideoStream]) -> bool:
     """Whether the decoder takes it for one: a packet may begin a slow refresh."""
-    file.stream.codec_context.flush_buffers()
+    codec = file.stream.codec_context
+    if is_surely_key(codec.name, codec.extradata or b"", memoryview(packet)):
+        return True
+    codec.flush_buffers()
     frames = list[av.VideoFrame]()
     for given in (packet, None):
         try:
