@@ -93,7 +93,7 @@ MAY_IMPORT = {
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND
-    | {"console", "early", "grab", "indexing", "media", "mirror", "options"}
+    | {"console", "early", "grab", "indexing", "media", "memory", "mirror", "options"}
     | {"people", "pick_command", "picking", "store", "telling", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND
