@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,24 @@ from facegrab.vision.look import Eyes
 # The same examples in every run, and no race against a busy machine.
 settings.register_profile("facegrab", deadline=None, derandomize=True, database=None)
 settings.load_profile("facegrab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that at the end no worker is left with one of them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("real") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_keep_their_byte_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where Python was told to keep none, every program that a test starts would compile all."""
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
+            folder = tmp_path_factory.getbasetemp()
+            if os.environ.get("PYTEST_XDIST_WORKER"):  # one for all workers
+                folder = folder.parent
+            patch.delenv("PYTHONDONTWRITEBYTECODE")
+            patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "byte-code"))
+        yield
 
 
 @pytest.fixture(autouse=True)
