@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,15 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _programs_keep_their_byte_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where Python was told to keep none, every program that a test starts would compile all."""
+def _programs_keep_their_byte_code() -> Iterator[None]:
+    """Also where Python is told to keep none: each that a test starts would compile everything."""
     with pytest.MonkeyPatch.context() as patch:
-        if os.environ.get("PYTHONDONTWRITEBYTECODE"):
-            folder = tmp_path_factory.getbasetemp()
-            if os.environ.get("PYTEST_XDIST_WORKER"):  # one for all workers
-                folder = folder.parent
-            patch.delenv("PYTHONDONTWRITEBYTECODE")
-            patch.setenv("PYTHONPYCACHEPREFIX", str(folder / "byte-code"))
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 
