@@ -726,6 +726,12 @@ class TestCommands:
         assert not (tmp_path / "out").exists()
 
 
+def test_a_name_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen() as screen:
+        screen.say("a :smile: [bold]film[/bold].mp4")
+    assert capsys.readouterr().out == "a :smile: [bold]film[/bold].mp4\n"
+
+
 class TestStart:
     """In a process of its own."""
 
