@@ -61,7 +61,9 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     from facegrab import FaceGrab, ProcessSettings
     from facegrab.early import Early
     from facegrab.media.source import find_sources
+    from facegrab.memory import collect_rarely
 
+    collect_rarely()
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
     (source,) = find_sources([str(options.clip)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -111,7 +112,11 @@ def _child(*arguments: str) -> Ran:
 
 
 def _checked(command: Sequence[str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    # As an installed FaceGrab has it; else each process would compile all of its modules.
+    keeping = {key: each for key, each in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=keeping, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise UnmeasurableError(f"{' '.join(command[1:4])} ended with {done.returncode}: {last}")

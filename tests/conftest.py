@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,25 @@ from facegrab.vision.look import Eyes
 # The same examples in every run, and no race against a busy machine.
 settings.register_profile("facegrab", deadline=None, derandomize=True, database=None)
 settings.load_profile("facegrab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that at the end no worker is left with one of them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("real") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded stays: nobody need look there for rings of objects that nobody holds."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs_keep_their_byte_code() -> Iterator[None]:
+    """Also where Python is told to keep none: each that a test starts would compile everything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
 
 
 @pytest.fixture(autouse=True)

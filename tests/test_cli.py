@@ -33,6 +33,7 @@ from facegrab.cli import main
 from facegrab.console import Screen
 from facegrab.early import Early
 from facegrab.media.source import Source
+from facegrab.memory import COLLECT_OBJECTS
 from facegrab.options import FAILED, INTERRUPTED, OK
 from facegrab.people.gallery import Gallery
 from facegrab.summary import Plan
@@ -726,6 +727,12 @@ class TestCommands:
         assert not (tmp_path / "out").exists()
 
 
+def test_a_name_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with Screen() as screen:
+        screen.say("a :smile: [bold]film[/bold].mp4")
+    assert capsys.readouterr().out == "a :smile: [bold]film[/bold].mp4\n"
+
+
 class TestStart:
     """In a process of its own."""
 
@@ -774,6 +781,30 @@ class TestStart:
         done = self.run("-c", code)
         assert done.returncode == 0, done.stderr
         assert "usage: facegrab" in done.stdout
+
+    def test_a_run_loads_nothing_that_it_does_not_use(self) -> None:
+        """Each takes 5 to 30 ms."""
+        code = (
+            "import sys, facegrab.console, facegrab.early, facegrab.grab\n"
+            "spare = {'ssl', 'http.client', 'multiprocessing', 'onnx', 'joblib', 'numba',\n"
+            "    'numpy.ma', 'jinja2', 'fastapi'}\n"
+            "sys.exit(str(spare & sys.modules.keys()) if spare & sys.modules.keys() else 0)\n"
+        )
+        done = self.run("-c", code)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    def test_only_a_process_of_its_own_is_told_to_collect_rarely(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        told: list[bool] = []
+        monkeypatch.setattr("facegrab.cli.collect_rarely", lambda: told.append(True))
+        main(["-r", "a"])
+        assert not told
+        monkeypatch.setattr(sys, "argv", ["facegrab", "-r", "a"])
+        main()
+        assert told
+        code = "import gc, facegrab.memory as m; m.collect_rarely(); print(*gc.get_threshold())"
+        assert self.run("-c", code).stdout.split() == [str(COLLECT_OBJECTS), "10", "10"]
 
     @pytest.mark.parametrize("start", [("-m", "facegrab"), ("facegrab.py",)])
     def test_every_way_to_start_it(self, start: tuple[str, ...], tmp_path: Path) -> None:

@@ -70,14 +70,29 @@ def test_both_are_there_together_each_alone_and_they_cross() -> None:
     assert max(sizes) > 1.8 * min(sizes)
 
 
-def test_the_clip_has_its_length_and_a_cut(tmp_path: Path) -> None:
-    clip = make_clip.write_all(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's folder in a checkout, in which it has run."""
+    demo = tmp_path_factory.mktemp("a check out") / "demo"
+    shutil.copytree(DEMO, demo, ignore=shutil.ignore_patterns("work", "faces", "__pycache__"))
+    (demo / "faces").mkdir()
+    (demo / "faces" / "stale.jpg").write_bytes(b"of an earlier demo")
+    done = subprocess.run(
+        [sys.executable, demo / "run.py"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (demo / "said.txt").write_text(done.stdout, "utf-8")
+    return demo
+
+
+@pytest.mark.real
+def test_the_clip_has_its_length_and_a_cut(demo: Path) -> None:
+    assert {file.name for file in (demo / "work").iterdir()} == {
         "astronaut.png",
         "hopper.png",
         make_clip.CLIP_NAME,
     }
-    with open_source(find_sources(clip)[0], 1) as reader:
+    with open_source(find_sources(demo / "work" / make_clip.CLIP_NAME)[0], 1) as reader:
         small = []
         for frame in reader:
             assert frame.pts_seconds == pytest.approx(frame.index / make_clip.RATE)
@@ -90,20 +105,11 @@ def test_the_clip_has_its_length_and_a_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_the_demo_keeps_the_astronaut_alone(tmp_path: Path) -> None:
-    demo = tmp_path / "a check out" / "demo"
-    shutil.copytree(DEMO, demo, ignore=shutil.ignore_patterns("work", "faces", "__pycache__"))
-    (demo / "faces").mkdir()
-    (demo / "faces" / "stale.jpg").write_bytes(b"of an earlier demo")
-
-    done = subprocess.run(
-        [sys.executable, demo / "run.py"], capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
+def test_the_demo_keeps_the_astronaut_alone(demo: Path) -> None:
+    said = (demo / "said.txt").read_text("utf-8")
     files = pictures(demo / "faces")
-    assert "demo/faces of an earlier demo is removed" in done.stdout
-    assert f"{len(files)} pictures of the astronaut in {demo / 'faces'}" in done.stdout
+    assert "demo/faces of an earlier demo is removed" in said
+    assert f"{len(files)} pictures of the astronaut in {demo / 'faces'}" in said
     rows = table(demo / "faces")
     assert files == sorted(row["file"] for row in rows if row["file"])
     for row in rows:

@@ -99,7 +99,8 @@ MAY_IMPORT = {
     "console": {"summary"},
     "options": GROUND | {"__init__"},
     "cli": GROUND
-    | {"console", "copying", "early", "grab", "indexing", "media", "mirror", "options"}
+    | {"console", "copying", "early", "grab", "indexing", "media", "memory", "mirror"}
+    | {"options"}
     | {"people", "pick_command", "picking", "store", "telling", "view"},
     "scan_command": GROUND | {"cataloguing", "console", "early", "media", "options", "telling"},
     "index_command": GROUND

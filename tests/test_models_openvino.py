@@ -15,6 +15,7 @@ from facegrab.errors import DeviceError, WeightsError
 from facegrab.models import cache, graphs, openvino_runtime
 from facegrab.models.compute import BF16, F32, OPENVINO, Compute, has_bf16
 from facegrab.models.layers import Convolution, Relu
+from facegrab.models.mtcnn import mtcnn_graphs
 from facegrab.models.runtime import load_many, load_net
 from facegrab.types import FloatArray
 
@@ -76,6 +77,27 @@ def test_neither_threads_nor_batch_change_a_bit(graph: Path, precision: str) -> 
         for size in (1, 7, 128):
             parts = [net(x[start : start + size]) for start in range(0, len(x), size)]
             assert np.concatenate(parts).tobytes() == whole.tobytes()
+
+
+def test_of_small_images_few_sizes_of_batch_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each has to be prepared for; and one by itself would be added up in another order."""
+    net = load_net(mtcnn_graphs(OPENVINO).refinement, on(F32))
+    x = np.random.default_rng(1).normal(0, 1, (21, 3, 24, 24)).astype(np.float32)
+    whole = net(x)
+    asked: list[list[int]] = []
+    real = openvino_runtime.OpenVinoNet._answers
+
+    def noted(self: openvino_runtime.OpenVinoNet, part: FloatArray) -> tuple[FloatArray, ...]:
+        asked[-1].append(len(part))
+        return real(self, part)
+
+    monkeypatch.setattr(openvino_runtime.OpenVinoNet, "_answers", noted)
+    for count in (1, 2, 3, 5, 8, 9, 21):
+        asked.append([])
+        assert net(x[:count]).tobytes() == whole[:count].tobytes()
+    assert asked == [[2], [2], [4], [8], [8], [8, 2], [16, 4, 2]]
 
 
 def test_an_answer_stays_when_the_next_is_given(graph: Path) -> None:

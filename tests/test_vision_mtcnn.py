@@ -13,7 +13,7 @@ from facegrab.vision import candidates, mtcnn, mtcnn_views
 from facegrab.vision.candidates import Halvings, inset, kept, moved, seen_in, squares
 from facegrab.vision.feed import Feed
 from facegrab.vision.mtcnn import MtcnnDetector, pyramid
-from facegrab.vision.mtcnn_views import ExactView, FastView, area_mean, packed
+from facegrab.vision.mtcnn_views import ExactView, FastView, area_mean, packed, sums_down
 
 POINTS = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
 
@@ -316,9 +316,12 @@ def test_the_exact_view_counts_as_facenet_pytorch() -> None:
 
 
 def test_area_means_are_over_whole_pixels() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (7, 10, 3), np.uint8)
+    """Of a part of an image too."""
+    whole = np.random.default_rng(0).integers(0, 256, (12, 15, 3), np.uint8)
+    image = whole[2:9, 4:14]
+    sums = sums_down(whole.astype(np.float64))[2:10, 4:14]
     for height, width in ((7, 10), (3, 4), (9, 13), (1, 1)):
-        result = area_mean(image, height, width)
+        result = area_mean(sums, height, width)
         for row in range(height):
             for column in range(width):
                 rows = slice(row * 7 // height, -(-(row + 1) * 7 // height))

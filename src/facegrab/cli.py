@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facegrab.errors import FaceGrabError, MissingError, SettingError
+from facegrab.memory import collect_rarely
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
 from facegrab.settings import RAY, ProcessSettings, RecognitionSettings, best_count
 from facegrab.telling import in_one_line
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, 1 on an error, 130 on Ctrl-C.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        collect_rarely()
+        arguments = sys.argv[1:]
     # NumPy's BLAS starts a thread a core, which wait for work by asking for it without end. What
     # is multiplied here is small.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

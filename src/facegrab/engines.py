@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from facegrab.crew import Crew
 from facegrab.settings import RAY
 from facegrab.task import Engine, Orders
 
@@ -18,4 +17,8 @@ def engine_of(orders: Orders) -> Engine | None:
         from facegrab.cluster import Cluster  # Ray is loaded where it is asked for
 
         return Cluster(orders)
-    return Crew(process.jobs, orders) if process.jobs > 1 else None
+    if process.jobs > 1:
+        from facegrab.crew import Crew  # nor is what starts processes loaded for nothing
+
+        return Crew(process.jobs, orders)
+    return None

@@ -1,10 +1,25 @@
-"""Memory that was freed, back to the system."""
+"""Memory that is no longer needed: given back to the system, and looked for now and then."""
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import gc
 from functools import cache
 from typing import Any
+
+COLLECT_OBJECTS = 100_000
+"""New ones after which Python looks for rings among them, which is some MB."""
+
+
+def collect_rarely() -> None:
+    """Has this process look rarely for rings of objects, and at its end not at all.
+
+    What a start loads stays. As Python comes it looks through all of that again and again, and
+    once more at the end: a tenth of the processor time of a short run. For a process of our own
+    only: what others leave in rings is theirs.
+    """
+    gc.set_threshold(COLLECT_OBJECTS, 10, 10)
+    atexit.register(gc.freeze)
 
 
 def give_back() -> None:
@@ -22,6 +37,8 @@ def give_back() -> None:
 
 @cache
 def _trim() -> Any:
+    import ctypes  # not for --help
+
     try:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # another C library, or Windows

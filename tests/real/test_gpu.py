@@ -7,7 +7,6 @@ places are right; what a card's own rounding does, only a card shows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 
 import cv2
 import numpy as np
@@ -114,7 +113,8 @@ def test_the_batch_changes_no_bit(
     detector: str, frames: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected: Faces | None = None
-    for fitting, batch_size in product((1, 3, 128), (1, 128)):
+    # What fits beyond a batch changes nothing.
+    for fitting, batch_size in ((1, 1), (1, 128), (3, 128), (128, 128)):
         monkeypatch.setattr(gpu_net, "fitting", _always(fitting))
         batches = scan(frames, look(detector, AS_ON_A_CARD), batch_size)
         found = Faces.concatenate([each.faces for each in batches])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from facegrab.address import Address, is_address
 from facegrab.errors import AccessError, MissingError
@@ -100,6 +99,8 @@ def _expand(name: str) -> list[Source]:
     if is_address(name):
         return _from_address(name)
     if name.lower().startswith("file://"):
+        from urllib.request import url2pathname  # which loads all that speaks HTTP
+
         name = url2pathname(urlsplit(name).path)
     path = Path(name)
     mode = _mode(path) if name else None

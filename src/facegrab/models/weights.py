@@ -1,7 +1,7 @@
 """The networks, ready to load: found in ``face_recognition_models``, converted once, cached.
 
 That package's own module is never imported: it needs ``pkg_resources``, which newer setuptools
-lack. Only its folder of weights is looked up.
+lack. Only its folder of weights is looked up. What converts them is loaded when it is to be done.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from facegrab.errors import WeightsError
-from facegrab.models import cache, dat, forest_file, graphs, ranges
+from facegrab.models import cache, forest_file, ranges
+from facegrab.models.dat_forest import ShapePredictor, read_shape_predictor
 from facegrab.models.quantise import Ranges, quantised
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ def detector_graph(*, int8: bool = False) -> Path:
     """
 
     def convert(source: Path) -> bytes:
+        from facegrab.models import dat, graphs
+
         return graphs.detector_graph(dat.read_detector(source).layers)
 
     return _graph("detector", DETECTOR_FILE, convert, ranges.DETECTOR if int8 else None)
@@ -78,13 +81,15 @@ def recogniser_graph(*, int8: bool = False) -> Path:
     """
 
     def convert(source: Path) -> bytes:
+        from facegrab.models import dat, graphs
+
         weights = dat.read_recogniser(source)
         return graphs.recogniser_graph(weights.layers, weights.chip_px)
 
     return _graph("recogniser", RECOGNISER_FILE, convert, ranges.RECOGNISER if int8 else None)
 
 
-def shape_predictor(points: Literal[5, 68]) -> dat.ShapePredictor:
+def shape_predictor(points: Literal[5, 68]) -> ShapePredictor:
     """dlib's shape predictor of 5 or 68 points, its fast-loading copy made on first use.
 
     Raises:
@@ -99,7 +104,7 @@ def shape_predictor(points: Literal[5, 68]) -> dat.ShapePredictor:
         except ValueError as error:
             log.warning("%s is damaged (%s): making it anew", path, error)
     log.info("preparing the %d-point landmark model, once, some seconds", points)
-    forest = dat.read_shape_predictor(source)
+    forest = read_shape_predictor(source)
     if len(forest.initial) != points:
         raise WeightsError(f"{source} has {len(forest.initial)} points, not {points}")
     cache.put(name, ".bin", forest_file.pack(forest))

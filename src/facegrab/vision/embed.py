@@ -16,8 +16,9 @@ from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision import align
 from facegrab.vision.landmarks import Landmarker
 
-BATCH = 16
-"""Chips a call: more gain nothing on a CPU, and the net's memory grows with them."""
+BATCH = 8
+"""Chips a call: more gain nothing on a CPU, and the net's memory grows with them. Sixteen would be
+one more size for which it has to be prepared, which takes as long as thirty faces."""
 
 JITTER_SEED = 1
 JITTER_DEGREES = 3.0

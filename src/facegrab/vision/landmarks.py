@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
-from facegrab.models.dat import ShapePredictor
+from facegrab.models.dat_forest import ShapePredictor
 from facegrab.types import FloatArray, Image, IntArray
 
 log = logging.getLogger(__name__)

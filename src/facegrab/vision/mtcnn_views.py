@@ -264,7 +264,7 @@ class ExactView:
     inset_px = 1.0
 
     def __init__(self, image: Image) -> None:
-        self._image = image
+        self._sums = sums_down(image.astype(np.float64))
         self.size = image.shape[1], image.shape[0]
 
     def windows(self, net: Net, scales: Sequence[float], least_logit: float) -> list[Windows]:
@@ -272,7 +272,7 @@ class ExactView:
 
     def _windows(self, net: Net, scale: float, least_logit: float) -> Windows:
         width, height = self.size
-        level = area_mean(self._image, int(height * scale + 1), int(width * scale + 1))
+        level = area_mean(self._sums, int(height * scale + 1), int(width * scale + 1))
         output = net(np.ascontiguousarray(level.transpose(2, 0, 1)[None]))[0]
         x, y, said = places_of(output, least_logit)
         box = _box(x, y)
@@ -290,24 +290,32 @@ class ExactView:
         low = np.trunc(box[:, :2]).clip(min=0).astype(int)
         high = np.minimum(np.trunc(box[:, 2:]), [width, height]).astype(int)
         for number, ((x0, y0), (x1, y1)) in enumerate(zip(low, high, strict=True)):
-            crops[number] = area_mean(self._image[y0:y1, x0:x1], side_px, side_px)
+            crops[number] = area_mean(self._sums[y0 : y1 + 1, x0:x1], side_px, side_px)
         return np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
 
 
-def area_mean(image: Image, height: int, width: int) -> FloatArray:
+def area_mean(sums: NDArray[np.float64], height: int, width: int) -> FloatArray:
     """The mean over all pixels that a new pixel touches, float32 (height, width, 3).
 
     PyTorch's adaptive average pooling, which it uses for ``interpolate(mode="area")``.
+
+    Args:
+        sums: of an image, see sums_down; or of a part of it.
+        height, width: wanted.
     """
-    rows = _means(image.astype(np.float64), height)
-    return _means(rows.swapaxes(0, 1), width).swapaxes(0, 1).astype(np.float32)
+    rows = _means(sums, height)
+    return _means(sums_down(rows.swapaxes(0, 1)), width).swapaxes(0, 1).astype(np.float32)
 
 
-def _means(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def sums_down(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of all rows before each, (N + 1, ...): what lies between two is their difference."""
+    return np.concatenate([np.zeros_like(values[:1]), values.cumsum(axis=0)])
+
+
+def _means(sums: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Along the first axis, from floor(i n / count) to ceil((i + 1) n / count)."""
-    size = len(values)
+    size = len(sums) - 1
     number: IntArray = np.arange(count, dtype=np.int64)
     first, end = number * size // count, -(-(number + 1) * size // count)
-    sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(axis=0)])
     means: NDArray[np.float64] = (sums[end] - sums[first]) / (end - first)[:, None, None]
     return means

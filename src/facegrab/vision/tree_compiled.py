@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facegrab.models import machine_code
-from facegrab.models.dat import ShapePredictor
+from facegrab.models.dat_forest import ShapePredictor
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.tree_numpy import centred, corner_and_side
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.dat import ShapePredictor
+from facegrab.models.dat_forest import ShapePredictor
 from facegrab.types import FloatArray, Image, IntArray
 
 CHUNK = 8
