@@ -264,6 +264,7 @@ class ExactView:
     inset_px = 1.0
 
     def __init__(self, image: Image) -> None:
+        self._image = image
         self._sums = sums_down(image.astype(np.float64))
         self.size = image.shape[1], image.shape[0]
 
