@@ -128,7 +128,7 @@ class Replay:
     def _named(self, batch: Scanned, place: Place) -> tuple[tuple[str, bytes], ...]:
         """The first segment's images by the names that this one's would have."""
         assert self._question is not None
-        some, others, _ = self._question.may_want(place, batch.faces, set())
+        some, others, _ = self._question.may_want(place, batch.faces, self._question.promise())
         names = [each.entry.file for each in (*some, *others)]
         images = [image for _, image in batch.extracts or () if isinstance(image, bytes)]
         return tuple(zip(names, images, strict=True))

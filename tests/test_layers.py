@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "question": GROUND | {"extract", "media", "people", "store", "vision"},
     "request": GROUND | {"choice", "people", "store", "vision"},
     "survey": GROUND | {"media", "memory", "people", "question", "scan", "store"},
-    "harvest": GROUND | {"extract", "media", "question", "scan", "store", "survey"},
+    "harvest": GROUND | {"extract", "media", "people", "question", "scan", "store", "survey"},
     "answering": GROUND | {"extract", "media", "people", "question", "scan", "store"},
     "again": GROUND | {"models", "people", "question"},
     "onlook": {"people", "types"},

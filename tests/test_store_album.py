@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from facegrab.errors import OutputError
 from facegrab.media import read_image
 from facegrab.store import album as albums
 from facegrab.store.album import Album
+from facegrab.types import Image
 
 TINY = np.zeros((4, 4, 3), np.uint8)
 
@@ -137,15 +139,37 @@ def test_of_more_than_may_be_held_the_first_are_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(albums, "MOST_HELD_BYTES", 2 * TINY.nbytes)
-    origin = some_origin()
+    made: list[str] = []
+
+    def make(name: str) -> Image:
+        made.append(name)
+        return TINY
+
+    names = ["a.png", "b.png", "c.png", "d.png"]
     with Album(tmp_path) as album:
-        for name in ("a.png", "b.png", "c.png"):
-            album.keep_back(name, lambda: TINY, TINY.nbytes, origin)
-        assert [album.has(name) for name in ("a.png", "b.png", "c.png")] == [False, True, True]
-        assert everything(tmp_path) == []  # nobody has encoded one
-        album.keep(["b.png"])
-        assert [*album.leave(["a.png", "c.png"])] == ["c.png"]
-    assert pictures(tmp_path) == ["b.png"]
+        for name in names:
+            likely = name == "b.png"
+            album.take_later(name, partial(make, name), TINY.nbytes, some_origin(), likely=likely)
+        assert [album.has(name) for name in names] == [False, True, True, True]
+        album.flush()
+        assert made == ["b.png"]  # the likely one, which had to make room, is written
+        album.keep(["c.png"])
+        assert made == ["b.png", "c.png"]
+        assert [*album.leave(["a.png", "b.png"])] == ["b.png"]
+        album.drop()
+    assert made == ["b.png", "c.png"]
+    assert pictures(tmp_path) == ["c.png"]
+
+
+def test_what_is_held_and_cannot_be_made_is_told(tmp_path: Path) -> None:
+    def make() -> Image:
+        raise OutputError("no image")
+
+    with Album(tmp_path) as album:
+        album.take_later("a.png", make, 1, some_origin(), likely=True)
+        with pytest.raises(OutputError, match="no image"):
+            album.keep(["a.png"])
+    assert everything(tmp_path) == []
 
 
 def test_an_image_that_cannot_be_put_in_place_is_told(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from facegrab.extract import held, make
+from facegrab.extract import held
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
+from facegrab.people.promise import Promise
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned
 from facegrab.store.answers import Extract, Key
@@ -24,15 +25,18 @@ from facegrab.types import Faces, Frame, Image
 
 
 class TakesExtracts(Protocol):
-    """Takes extracts with their names and where they are from: Output or Album."""
+    """Takes what makes extracts, with their names and where they are from: Output or Album."""
 
-    def write(self, name: str, image: Image, origin: Origin) -> None:
-        """One that will probably be kept."""
-
-    def keep_back(
-        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    def take_later(
+        self,
+        name: str,
+        make: Callable[[], Image],
+        size_bytes: int,
+        origin: Origin,
+        *,
+        likely: bool,
     ) -> None:
-        """What makes one that will probably be dropped."""
+        """What makes one; whether it will probably be kept."""
 
 
 class Harvest(Gather):
@@ -66,7 +70,7 @@ class Harvest(Gather):
         self._suffix = suffix
         self._entered: Place | None = None
         self._written = self._hoped = 0
-        self._promising: set[int] = set()
+        self._promise = question.promise()
 
     @property
     def row(self) -> int | None:
@@ -103,7 +107,7 @@ class Harvest(Gather):
         start = time.perf_counter()
         if scanned.extracts is None:
             _, likely = cut(
-                self._question, self._place, scanned.frames, faces, self._output, self._promising
+                self._question, self._place, scanned.frames, faces, self._output, self._promise
             )
             self._hoped += likely
         else:
@@ -148,7 +152,7 @@ def cut(
     frames: Sequence[Frame],
     faces: Faces,
     takes: TakesExtracts,
-    promising: set[int],
+    promise: Promise,
 ) -> tuple[list[str], int]:
     """Cuts extracts that may be wanted out of some frames.
 
@@ -158,18 +162,16 @@ def cut(
         frames: of a batch.
         faces: theirs.
         takes: takes the extracts.
-        promising: see Question.may_want.
+        promise: see Question.may_want.
 
     Returns:
         their names, and the number of faces that will probably be written.
     """
-    likely, unlikely, origin_of = question.may_want(place, faces, promising)
+    likely, unlikely, origin_of = question.may_want(place, faces, promise)
     image_of = {frame.index: frame.image for frame in frames}
-    for each in likely:
-        for _, extract in make([each], image_of[int(faces.frame[each.entry.row])]):
-            takes.write(each.entry.file, extract, origin_of(each))
-    for each in unlikely:
-        later, size_bytes = held(each, image_of[int(faces.frame[each.entry.row])])
-        takes.keep_back(each.entry.file, later, size_bytes, origin_of(each))
+    for some, probably in ((likely, True), (unlikely, False)):
+        for each in some:
+            make, size_bytes = held(each, image_of[int(faces.frame[each.entry.row])])
+            takes.take_later(each.entry.file, make, size_bytes, origin_of(each), likely=probably)
     names = [each.entry.file for each in (*likely, *unlikely)]
     return names, len({each.entry.row for each in likely})

@@ -16,12 +16,13 @@ from facegrab.media.source import Source
 from facegrab.people.decide import people_distances, rescue_limit
 from facegrab.people.evidence import Evidence
 from facegrab.people.judge import AMBIGUOUS, ASK, DROP, Asked, Judge, Verdicts
+from facegrab.people.promise import Promise
 from facegrab.store.answers import Rows
 from facegrab.store.files import as_text
 from facegrab.store.naming import Naming
 from facegrab.store.origin import Origin
 from facegrab.summary import BLURRED, OTHER_PERSON
-from facegrab.types import UNKNOWN, Faces
+from facegrab.types import Faces
 from facegrab.vision.alignments import Alignment
 
 
@@ -122,6 +123,10 @@ class Question:
         """Names what was said of the folder's faces."""
         return self._evidence.in_effect
 
+    def promise(self) -> Promise:
+        """For the faces of a source, as they come."""
+        return Promise(self._asked.tolerance)
+
     def judge(self, place: Place) -> Judge:
         """Says who the faces of a source are, when it has seen them all."""
         return self._evidence.judge(self._asked, place.content)
@@ -181,14 +186,14 @@ class Question:
         return np.asarray(people_distances(faces.embedding, people).min(axis=1), np.float32)
 
     def may_want(
-        self, place: Place, faces: Faces, promising: set[int]
+        self, place: Place, faces: Faces, promise: Promise
     ) -> tuple[list[Planned], list[Planned], Callable[[Planned], Origin]]:
         """Extracts that may be wanted once whole tracks are known.
 
         Args:
             place: the faces' source.
             faces: of one batch.
-            promising: tracks of which a face came within the tolerance; those of these are added.
+            promise: what came before of the source.
 
         Returns:
             those that will probably be wanted, those that will only if their tracks are the
@@ -200,8 +205,7 @@ class Question:
             near = likely = distance <= asked.tolerance
             if not (asked.per_frame and asked.by_tolerance):
                 near = distance <= rescue_limit(asked.tolerance)
-                promising.update(faces.track[likely & (faces.track != UNKNOWN)].tolist())
-                likely = likely | (near & np.isin(faces.track, [*promising]))
+                likely = promise.of(faces.track, distance)
         rows = np.flatnonzero(near & (faces.sharpness >= self._blur_threshold)).tolist()
         planned, _ = self._extractor.plan(faces, rows, partial(place.name, faces))
         first = [each for each in planned if likely[each.entry.row]]

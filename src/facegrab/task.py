@@ -204,9 +204,8 @@ class Worker:
         for scanned in batches:
             extracts = None
             if self._question and self._album and place:
-                names, _ = cut(
-                    self._question, place, scanned.frames, scanned.faces, self._album, set()
-                )
+                question, promise = self._question, self._question.promise()
+                names, _ = cut(question, place, scanned.frames, scanned.faces, self._album, promise)
                 left: Mapping[str, Path | bytes] = self._album.leave(names)
                 extracts = tuple(left.items())
             frames = tuple(

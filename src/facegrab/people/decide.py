@@ -74,6 +74,16 @@ def rescue_limit(tolerance: float) -> float:
     return RESCUED * tolerance
 
 
+def track_limit(length: IntArray | int, tolerance: float) -> NDArray[np.float64]:
+    """What a person's track is within of the references, at most; longer ones a little less (MANY).
+
+    Args:
+        length: int64 (N,), faces of tracks.
+        tolerance: the largest distance of the same person.
+    """
+    return np.asarray(tolerance * (MANY + (1 - MANY) / np.maximum(length, 1)))
+
+
 def people_distances(embedding: FloatArray, people: Sequence[Gallery]) -> FloatArray:
     """How far each face is from each of some people: one product for all of them.
 
@@ -206,7 +216,7 @@ def decide(
         raise ValueError("tracks without their frames")
     pieces = Pieces.of(embedding, track, frame, alone, gallery.metric)
     pooled = pieces.nearest_mean(distance, PART)
-    accepted = pooled <= tolerance * (MANY + (1 - MANY) / np.maximum(pieces.lengths, 1))
+    accepted = pooled <= track_limit(pieces.lengths, tolerance)
     piece = pieces.of_row
     matched = accepted[piece] & (distance <= rescue_limit(tolerance))
     strange = np.flatnonzero(matched & ~alone)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,8 +22,8 @@ THREADS = 2
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
-MOST_HELD_BYTES = 32 * 2**20
-"""The same of what makes images that will probably not be kept."""
+MOST_HELD_BYTES = 64 * 2**20
+"""Of what makes images that may be kept, at most: some hundred faces."""
 
 DEEPEST = 4
 """Parts of a name: ``person/uncertain/alignment/file``."""
@@ -66,7 +67,7 @@ class Album:
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
-        self._held: dict[str, tuple[Callable[[], Image], int, Origin]] = {}
+        self._held: dict[str, _Held] = {}
         self._held_bytes = 0
         self._left: set[Path] = set()
 
@@ -113,37 +114,56 @@ class Album:
         Raises:
             OutputError, AccessError: an image before this one could not be written.
         """
-        if self._waiting_bytes + image.nbytes > MOST_WAITING_BYTES:
-            self.flush()
-        self._waiting_bytes += image.nbytes
-        self._handed_over[name] = part_of(self._folder / name)
-        self._waiting.append(self._pool.submit(self._encode, name, image, origin))
+        self._write(name, lambda: image, image.nbytes, origin)
 
-    def keep_back(
-        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    def _write(
+        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin | None
     ) -> None:
-        """Hands over an image that will probably not be kept: it is made when it is.
+        if self._waiting_bytes + size_bytes > MOST_WAITING_BYTES:
+            self.flush()
+        self._waiting_bytes += size_bytes
+        self._handed_over[name] = part_of(self._folder / name)
+        self._waiting.append(self._pool.submit(self._encode, name, make, origin))
 
-        Of so many that they would take too much memory, the first ones are let go: then ``has``
-        says so, and whoever wants one makes it again. Written all the same, they would cost more
-        than what they are of.
+    def take_later(
+        self,
+        name: str,
+        make: Callable[[], Image],
+        size_bytes: int,
+        origin: Origin,
+        *,
+        likely: bool,
+    ) -> None:
+        """Hands over what makes an image: it is made and written when it is kept.
+
+        Of so many that they would take too much memory, the first are written all the same if they
+        are likely to be kept, and else let go: then ``has`` says so, and whoever wants one makes it
+        again. Written, they would cost more than looking at their faces did.
 
         Args:
             name: see write.
-            make: gives the image, see write.
+            make: gives the image, see write; called in another thread.
             size_bytes: that it keeps for that.
             origin: see write.
+            likely: to be kept.
+
+        Raises:
+            OutputError, AccessError: an image before this one could not be written.
         """
-        self._held[name] = make, size_bytes, origin
+        self._held[name] = _Held(make, size_bytes, origin, likely)
         self._held_bytes += size_bytes
         while self._held_bytes > MOST_HELD_BYTES:
-            _, first_bytes, _ = self._held.pop(next(iter(self._held)))
-            self._held_bytes -= first_bytes
+            first = next(iter(self._held))
+            if self._held[first].likely:
+                self._release(first)
+            else:
+                self._held_bytes -= self._held.pop(first).size_bytes
 
     def _release(self, name: str) -> None:
-        make, size_bytes, origin = self._held.pop(name)
-        self._held_bytes -= size_bytes
-        self.write(name, make(), origin)
+        """Has a held image made and written."""
+        held = self._held.pop(name)
+        self._held_bytes -= held.size_bytes
+        self._write(name, held.make, held.size_bytes, held.origin)
 
     def flush(self) -> None:
         """Waits until every image handed over is written, under its temporary name.
@@ -296,8 +316,8 @@ class Album:
         self._waiting.clear()
         self._waiting_bytes = 0
 
-    def _encode(self, name: str, image: Image, origin: Origin | None) -> None:
-        self._put(name, encoded(name, image, origin))
+    def _encode(self, name: str, make: Callable[[], Image], origin: Origin | None) -> None:
+        self._put(name, encoded(name, make(), origin))
 
     def _put(self, name: str, content: bytes) -> None:
         path = self._folder / name
@@ -305,6 +325,16 @@ class Album:
             make_folder(path.parent)
         with writing(path):
             part_of(path).write_bytes(content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What makes an image, the bytes that it keeps for that, and whether that is likely."""
+
+    make: Callable[[], Image]
+    size_bytes: int
+    origin: Origin
+    likely: bool
 
 
 class Tray:
@@ -317,11 +347,17 @@ class Tray:
         """Hands over an image, see Album.write."""
         self._held[name] = encoded(name, image, origin)
 
-    def keep_back(
-        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    def take_later(
+        self,
+        name: str,
+        make: Callable[[], Image],
+        size_bytes: int,
+        origin: Origin,
+        *,
+        likely: bool,
     ) -> None:
-        """The same for one that will probably not be kept."""
-        self._held[name] = encoded(name, make(), origin)
+        """The same for what makes one; see Album.take_later."""
+        self.write(name, make(), origin)
 
     def leave(self, names: Iterable[str]) -> dict[str, bytes]:
         """Gives images away that were handed over: what an album writes."""

@@ -215,11 +215,21 @@ class Output:
         """
         self._open()[1].write(name, image, origin)
 
-    def keep_back(
-        self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin
+    def take_later(
+        self,
+        name: str,
+        make: Callable[[], Image],
+        size_bytes: int,
+        origin: Origin,
+        *,
+        likely: bool,
     ) -> None:
-        """The same for one that will probably be dropped, see Album.keep_back."""
-        self._open()[1].keep_back(name, make, size_bytes, origin)
+        """The same for what makes one, see Album.take_later.
+
+        Raises:
+            OutputError, AccessError: one before it could not be written.
+        """
+        self._open()[1].take_later(name, make, size_bytes, origin, likely=likely)
 
     def commit(
         self,
