@@ -58,7 +58,7 @@ def _decode(clip: Path) -> dict[str, Any]:
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     """FaceGrab with the settings given, at embedded defaults else, as the command line runs it."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from facegrab import FaceGrab, ProcessSettings
+    from facegrab import ProcessSettings
     from facegrab.early import Early
     from facegrab.media.source import find_sources
     from facegrab.memory import collect_rarely
@@ -68,6 +68,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     watch = _Watch()
     (source,) = find_sources([str(options.clip)])
     with _page(options, watch) as live, Early(source, settings, options.index) as early:
+        from facegrab import FaceGrab
+
         grab = FaceGrab(options.reference, process=settings)
         summary = grab.process(
             options.clip,

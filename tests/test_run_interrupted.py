@@ -15,7 +15,7 @@ from fakes import assert_consistent, contents, painted_eyes, pictures, rows, sce
 
 from facegrab.grab import FaceGrab
 from facegrab.media import find_sources, geometry
-from facegrab.scan import prefetched
+from facegrab.prefetch import prefetched
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store.database import Database
 from facegrab.summary import Summary

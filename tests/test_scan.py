@@ -14,9 +14,11 @@ from fakes import our_threads, painted_eyes, scene
 from hypothesis import given
 from hypothesis import strategies as st
 
+from facegrab import prefetch
 from facegrab import scan as scanning
 from facegrab.follow import Runs
-from facegrab.scan import BATCH_BYTES, Scanned, chunks, prefetched, scan
+from facegrab.prefetch import prefetched
+from facegrab.scan import BATCH_BYTES, Scanned, chunks, scan
 from facegrab.types import Detections, Frame, Image
 from facegrab.vision.detect import Trail
 from facegrab.vision.feed import Feed, Wanted
@@ -160,7 +162,7 @@ class TestPrefetched:
             raise KeyboardInterrupt
             yield 0
 
-        monkeypatch.setattr(scanning, "_drain", interrupted)
+        monkeypatch.setattr(prefetch, "_drain", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(scan(painted(50), look(), 2))
         assert our_threads() == []

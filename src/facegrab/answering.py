@@ -12,8 +12,8 @@ from facegrab.errors import FaceGrabError, MediaError, MissingError
 from facegrab.extract import Planned, make
 from facegrab.media.spans import SpansReader
 from facegrab.people.judge import Judges, Verdicts
+from facegrab.prefetch import prefetched
 from facegrab.question import Place, Question
-from facegrab.scan import prefetched
 from facegrab.store.answers import Extract, Rows
 from facegrab.store.index import Seen
 from facegrab.store.output import Output

@@ -113,10 +113,7 @@ def _run(
     # Imported here, so that --help and a wrong value answer at once.
     from facegrab.console import Screen
     from facegrab.early import Early
-    from facegrab.grab import FaceGrab
     from facegrab.media.source import find_sources
-    from facegrab.people.who import named, people_in
-    from facegrab.store.picked import check as check_best
 
     with Screen() as screen, ExitStack() as stack:
         # First, because a mistyped path should not cost the loading of the networks.
@@ -129,9 +126,15 @@ def _run(
         screen.expect(len(sources), {source.path for source in sources if source.images})
         live = stack.enter_context(_live(options, screen, len(sources)))
         if options.best is not None:  # nor should what is in the way of the last step
-            check_best(Path(options.output))
+            from facegrab.store.picked import check
+
+            check(Path(options.output))
         index = Path(options.index or Path(options.output, "facegrab.db"))
         with Early(sources[0], process, index) as early:
+            # All else is loaded while the first film is decoded.
+            from facegrab.grab import FaceGrab
+            from facegrab.people.who import named, people_in
+
             people = people_in(options.people) if options.people else named(options.reference)
             grab = FaceGrab(people, recognition, process, others=options.others or ())
             screen.say_references(grab.reference_count, grab.people)

@@ -1,4 +1,4 @@
-"""A source whose first frames are decoded while the networks load."""
+"""A source whose first frames are decoded while modules and networks load."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
-from facegrab.scan import BATCH_BYTES, join
+from facegrab.prefetch import join
 from facegrab.settings import LOCAL, ProcessSettings
 from facegrab.types import Frame
 
-MOST_BYTES = 4 * BATCH_BYTES
-"""Of frames decoded before the run: no more than the run itself keeps alive."""
+MOST_BYTES = 128 * 2**20
+"""Of frames decoded before the run: four batches, less than the run itself keeps alive."""
 
 
 class Early:

@@ -10,13 +10,13 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, Full, Queue
 from typing import TypeVar
 
 import numpy as np
 
 from facegrab.follow import ALONE, Runs
 from facegrab.models import compute
+from facegrab.prefetch import POLL_SECONDS, prefetched
 from facegrab.settings import ProcessSettings
 from facegrab.types import Faces, Frame
 from facegrab.vision.detect import Trail
@@ -35,7 +35,6 @@ looker, and one is with the consumer. Wherever they are: more of them wait for l
 these have none, and fewer while the consumer commits. Were there no such bound, a long film would
 come to more of them than a short one, because more often all wait for each other."""
 
-_POLL_SECONDS = 0.1
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
 T = TypeVar("T")
@@ -228,7 +227,7 @@ def _result(future: Future[T]) -> T:
     while True:
         try:
             # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
-            return future.result(timeout=_POLL_SECONDS)
+            return future.result(timeout=POLL_SECONDS)
         except FutureTimeoutError:
             if future.done():  # meanwhile, or it was the look's own error
                 return future.result()
@@ -259,75 +258,3 @@ def chunks(
             batch, size_bytes = [], 0
     if batch:
         yield tuple(batch)
-
-
-@contextmanager
-def prefetched(items: Iterable[T], ahead: int = 1) -> Iterator[Iterator[T]]:
-    """The same items, made ahead by a thread that has ended when the block ends.
-
-    Args:
-        items: iterated in the thread.
-        ahead: how many wait at most; one more is being made.
-    """
-    queue: Queue[T | _End] = Queue(maxsize=ahead)
-    stop = threading.Event()
-
-    def put(item: T | _End) -> bool:
-        while not stop.is_set():
-            try:
-                queue.put(item, timeout=_POLL_SECONDS)
-            except Full:
-                continue
-            return True
-        return False
-
-    def fill() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-                del item
-        except BaseException as error:  # noqa: BLE001 - raised again in the consumer
-            put(_End(error))
-        else:
-            put(_End(None))
-
-    thread = threading.Thread(target=fill, name="facegrab-decode", daemon=True)
-    try:
-        thread.start()
-        yield _drain(queue)
-    finally:
-        stop.set()
-        join(thread)
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    error: BaseException | None
-
-
-def join(thread: threading.Thread) -> None:
-    """Waits for the thread whatever comes: its source is closed next, which it may be reading."""
-    interrupted = False
-    while thread.is_alive():
-        try:
-            thread.join(_POLL_SECONDS)
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-
-
-def _drain(queue: Queue[T | _End]) -> Iterator[T]:
-    while True:
-        try:
-            # Woken now and then, because a thread that waits for ever hears no Ctrl-C on Windows.
-            item = queue.get(timeout=_POLL_SECONDS)
-        except Empty:
-            continue
-        if isinstance(item, _End):
-            if item.error is not None:
-                raise item.error
-            return
-        yield item
-        del item

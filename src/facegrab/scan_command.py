@@ -48,7 +48,6 @@ def main(arguments: Sequence[str]) -> int:
 def _scan(options: argparse.Namespace) -> int:
     process = ProcessSettings(**{name: getattr(options, name) for name in RUN_OPTIONS})
     # Imported here, so that --help and a wrong value answer at once.
-    from facegrab.cataloguing import scan_into
     from facegrab.console import Screen
     from facegrab.early import Early
     from facegrab.media.source import find_sources
@@ -59,6 +58,9 @@ def _scan(options: argparse.Namespace) -> int:
             len(sources), {source.path for source in sources if source.images}, asking=False
         )
         with Early(sources[0], process, Path(options.index)) as early:
+            # All else is loaded while the first film is decoded.
+            from facegrab.cataloguing import scan_into
+
             summary = scan_into(options.index, options.input, process, watcher=screen, early=early)
         screen.say_scanned(summary, options.index)
     if summary.interrupted:
