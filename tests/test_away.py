@@ -16,7 +16,7 @@ from stopped import in_memory, left, make_sources
 from facegrab import alone, fetching, mirror, shelf, walk
 from facegrab.address import STANDS_FOR
 from facegrab.appraisal import read_extract
-from facegrab.errors import AccessError, MediaError, MissingError, OutputError
+from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError, OutputError
 from facegrab.fetching import content_of
 from facegrab.grab import FaceGrab
 from facegrab.media.images import read_image
@@ -286,16 +286,21 @@ class TestRead:
             [()],
         )
 
-    def test_a_bucket_that_refuses(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Neither the best nor a report without any of them."""
+    @pytest.mark.parametrize(
+        "error", [AccessError("no permission"), MediaError("cannot be read, 6 times")]
+    )
+    def test_a_bucket_that_cannot_be_read(
+        self, folder: Path, error: FaceGrabError, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither the best of none, asked for one after the other, nor a report without them."""
 
         def refused(*_: object) -> bytes:
-            raise AccessError("no permission to read it")
+            raise error
 
         monkeypatch.setattr(InMemory, "read", refused)
-        with pytest.raises(AccessError, match="no permission"):
+        with pytest.raises(FaceGrabError, match=f"^{error}$"):
             pick(folder / "work", 3)
-        with pytest.raises(AccessError, match="no permission"):
+        with pytest.raises(FaceGrabError, match=f"^{error}$"):
             write_report(folder / "work", folder / "work.html", embed=True)
 
     def test_no_more_is_brought_than_an_extract_may_have(
