@@ -15,7 +15,8 @@ from stopped import in_memory, left, make_sources
 
 from facegrab import alone, fetching, mirror, shelf, walk
 from facegrab.address import STANDS_FOR
-from facegrab.errors import MediaError, MissingError, OutputError
+from facegrab.appraisal import read_extract
+from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError, OutputError
 from facegrab.fetching import content_of
 from facegrab.grab import FaceGrab
 from facegrab.media.images import read_image
@@ -273,6 +274,49 @@ class TestRead:
         del store.objects[name]
         with pytest.raises(MissingError, match=f"{name} lies in {ADDRESS}, and is gone there"):
             content_of(folder / "work", name, 100)
+
+    def test_one_that_is_gone_is_no_unreadable_one(self, store: Store, folder: Path) -> None:
+        names = [each for each in store.objects if each.endswith(".jpg")]
+        del store.objects[names[0]]
+        with pytest.raises(MissingError, match="gone there"):
+            read_extract(folder / "work", names[0])
+        picked = pick(folder / "work", len(names))
+        assert (sum(each.gone for each in picked), [each.unreadable for each in picked]) == (
+            1,
+            [()],
+        )
+
+    @pytest.mark.parametrize(
+        "error", [AccessError("no permission"), MediaError("cannot be read, 6 times")]
+    )
+    def test_a_bucket_that_cannot_be_read(
+        self, folder: Path, error: FaceGrabError, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither the best of none, asked for one after the other, nor a report without them."""
+
+        def refused(*_: object) -> bytes:
+            raise error
+
+        monkeypatch.setattr(InMemory, "read", refused)
+        with pytest.raises(FaceGrabError, match=f"^{error}$"):
+            pick(folder / "work", 3)
+        with pytest.raises(FaceGrabError, match=f"^{error}$"):
+            write_report(folder / "work", folder / "work.html", embed=True)
+
+    def test_no_more_is_brought_than_an_extract_may_have(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked_bytes: list[int] = []
+
+        def read(bucket: InMemory, name: str, most_bytes: int) -> bytes:
+            asked_bytes.append(most_bytes)
+            return b""
+
+        monkeypatch.setattr(InMemory, "read", read)
+        (folder / "work" / "large.jpg").write_bytes(Away.found("large.jpg", 2**39).content)
+        with pytest.raises(MissingError, match="gone there"):
+            content_of(folder / "work", "large.jpg", 100)
+        assert max(asked_bytes) == fetching.LARGEST_BYTES + 1
 
     def test_another_image_of_that_name(self, store: Store, folder: Path) -> None:
         name = next(each for each in store.objects if each.endswith(".jpg"))

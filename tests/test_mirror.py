@@ -226,7 +226,8 @@ class TestRefused:
             Mirror(ADDRESS, tmp_path / "work")
 
     @pytest.mark.parametrize(
-        "text", [b"", b"{", b"[]", b'{"work": 1, "coming": []}', b'{"work": ""}']
+        "text",
+        [b"", b"{", b"[]", b'{"work": 1, "coming": []}', b'{"work": ""}', b"[" * 5000],
     )
     def test_a_state_that_is_none(self, store: Store, tmp_path: Path, text: bytes) -> None:
         store.objects[STATE_NAME] = text
@@ -257,7 +258,7 @@ def test_names_that_lead_out_are_not_followed(
 def test_a_damaged_line_of_the_note(store: Store, film: dict[str, Path], tmp_path: Path) -> None:
     run(film, tmp_path / "work")
     with (tmp_path / "work" / ".facegrab.sent").open("a") as file:
-        file.write('[1]\n["../x", 1, 2]\n["cut')
+        file.write('[1]\n["../x", 1, 2]\n' + "[" * 4000 + '\n["cut')
     run(film, tmp_path / "work")
     assert brought(store, tmp_path / "there") == seen(tmp_path / "work")
 

@@ -394,6 +394,15 @@ class TestCommands:
         assert main(["report", str(tmp_path / "none")]) == 1
         assert capsys.readouterr().err.startswith("facegrab: ")
 
+    def test_elsewhere_than_the_extracts_of_a_bucket(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """It would lead to files that are no images."""
+        page = tmp_path / "page.html"
+        assert main(["report", "s3://bucket/out", "-o", str(page)]) == 1
+        assert "add --embed, or leave -o out" in capsys.readouterr().err
+        assert not page.exists()
+
     def test_what_is_forgotten_leaves_it(
         self, red: Path, clip: Path, tmp_path: Path, fake_networks: Eyes
     ) -> None:

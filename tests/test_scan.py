@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,3 +232,26 @@ def test_who_waits_for_a_look_that_fails_ends_too(lookers: int) -> None:
         seen.extend(frame for each in batches for frame in each.frames)
     assert [frame.index for frame in seen] == list(range(28))
     assert our_threads() == []
+
+
+class Idle:
+    """A pool whose threads begin nothing."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Any, ...]] = []
+
+    def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        self.given.append(arguments)
+        return Future()
+
+
+def test_who_waits_for_a_look_that_is_cancelled_ends_too() -> None:
+    """When a scan is ended a looker may take a batch behind one that was cancelled."""
+    pool = Idle()
+    batches = chunks(numbered(8), 4)
+    first, _ = scanning._submitted(pool, batches, following(), Runs(1, 28))  # type: ignore[arg-type]
+    assert first.cancel()
+    before: Future[Any] = pool.given[1][3]
+    assert before.done()
+    with pytest.raises(CancelledError):
+        scanning._scanned(*pool.given[1])

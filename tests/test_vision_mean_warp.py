@@ -253,3 +253,18 @@ def test_what_shrinks_more_is_halved_before(shape: tuple[int, ...], shrink: floa
         grey = align.warp(pattern, matrix, 64)
         assert grey.min() >= 120
         assert grey.max() <= 134
+
+
+@pytest.mark.parametrize("shrink", [1.5, 2.5, 3.9, 9.3])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_beyond_a_corner_the_rest_is_averaged_as_well(shrink: float, share: float) -> None:
+    """Of a pose that is mostly outside the part that it touches is smaller than the extract."""
+    pattern = np.indices((900, 1200)).sum(axis=0).astype(np.uint8) % 2 * 254
+    visible_px = share * shrink * 100
+    matrix = pose(shrink, 0.0, (0, 0), 100)
+    matrix[:, 2] = -matrix[:, :2] @ [1200 - visible_px, 900 - visible_px]
+    found = align.warp(*align.touched(pattern, matrix, 100), 100)
+    assert np.array_equal(found, align.warp(pattern, matrix, 100))
+    inside = found[1 : int(share * 100) - 1, 1 : int(share * 100) - 1]
+    assert inside.min() >= 100
+    assert inside.max() <= 154

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.errors import MediaError, MissingError
+from facegrab.errors import FaceGrabError, MediaError, MissingError, OutputError
 from facegrab.fetching import content_of
 from facegrab.media.header import image_size
 from facegrab.media.images import decode
@@ -165,12 +165,17 @@ def read_extract(folder: Path, name: str) -> Image:
     Raises:
         MissingError: it is not there.
         MediaError: it is no image, or larger than any extract.
+        OutputError, AccessError, DeviceError: the bucket in which it lies cannot be read.
     """
     path = folder / name
     if not is_extract(folder, name):
         raise MissingError(f"no such extract: {path}")
     try:
         content = content_of(folder, name, LARGEST_BYTES + 1)
+    except MediaError as error:  # no image's fault: the store will not answer for others either
+        raise OutputError(str(error)) from error
+    except FaceGrabError:  # of the bucket too, and some are the system's as well
+        raise
     except OSError as error:
         raise MediaError(f"{path} cannot be read: {error.strerror}") from error
     size = image_size(content)

@@ -9,6 +9,9 @@ from facegrab.media.bucket import Bucket
 from facegrab.store.away import away_of
 from facegrab.store.sent import address_in
 
+LARGEST_BYTES = 2**26
+"""Of an extract in a bucket: what stands for one may say anything."""
+
 
 def content_of(folder: Path, name: str, most_bytes: int) -> bytes:
     """What an extract's file holds, up to so many bytes; brought from the bucket if it is there.
@@ -34,7 +37,7 @@ def content_of(folder: Path, name: str, most_bytes: int) -> bytes:
         raise MissingError(f"{path} stands for an image in a bucket, of which nothing is said here")
     bucket = Bucket(address)
     for place in (name, away.place):  # once it is sent, before it is
-        there = bucket.read(place, away.size_bytes + 1)
+        there = bucket.read(place, min(away.size_bytes, LARGEST_BYTES) + 1)
         if there is not None and away.is_of(there):
             return there[:most_bytes]
     raise MissingError(f"{path} lies in {address}, and is gone there: run the same command again")

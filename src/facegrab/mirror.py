@@ -155,7 +155,7 @@ class Mirror:
             state = json.loads(text)
             if isinstance(state["work"], str) and all(isinstance(n, str) for n in state["coming"]):
                 return dict(state)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         raise OutputError(
             f"{self.address}/{STATE_NAME} is damaged: remove it, and run the same command again"

@@ -265,8 +265,8 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--full_scan",
         action="store_true",
-        help="look at all of every frame; else, with -sf 0 or 1, frames between are searched where "
-        "faces were, unless something changes",
+        help="look at all of every frame; else, with -sf 13 or less, that is done once a second or "
+        "so, and frames between are searched where faces were, unless something changes",
     )
     group.add_argument(
         "--device", choices=settings.DEVICES, default=default.device, help="default %(default)s"

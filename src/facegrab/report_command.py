@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from facegrab.address import located
+from facegrab.address import Address, located
+from facegrab.errors import SettingError
 from facegrab.options import OK, Parser
 from facegrab.telling import in_one_line, say
 
@@ -24,6 +25,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
+    if isinstance(options.folder, Address) and options.output and not options.embed:
+        raise SettingError(
+            f"extracts of {options.folder} stay there, where {options.output} could not show them: "
+            "add --embed, or leave -o out"
+        )
     from facegrab.sending import work_folder
     from facegrab.view.report import write_report
 

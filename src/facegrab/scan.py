@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -182,6 +183,7 @@ def _submitted(
         before, trail = trail, Future[Trail | None]()
         last = replace(batch[-1], image=_NO_PIXELS)
         future = pool.submit(_scanned, batch, look, follows, before, trail)
+        future.add_done_callback(partial(_nothing_left, trail))
         del batch  # a name kept while waiting keeps 32 MB of frames
         yield future
 
@@ -211,6 +213,16 @@ def _scanned(
         raise
     faces = look.described(batch, found)
     return Scanned(batch, faces, tuple(signature(frame.image) for frame in batch))
+
+
+def _nothing_left(trail: Future[Trail | None], look: Future[Scanned]) -> None:
+    """Whoever waits for what a batch leaves waits for nothing if nobody looks at that any more.
+
+    A pool that ends cancels what nobody has begun, one batch after the other; meanwhile a looker
+    may take the next one.
+    """
+    if look.cancelled():
+        trail.cancel()
 
 
 @contextmanager

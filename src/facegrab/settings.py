@@ -99,9 +99,8 @@ class ProcessSettings:
         jobs: processes that each look through a segment of a video at a time, 1 to 64; more than
             one pays on many cores.
         forget_others: keep no face of other people in the index once a source is done.
-        full_scan: look at all of every frame. Else, of frames that follow closely on each other,
-            only every fourth is looked at all over, and those between where faces were, unless
-            something changes.
+        full_scan: look at all of every frame. Else that is done once in 28 frames of the source,
+            and those between are looked at where faces were, unless something changes.
         engine: who looks: ``"local"``, this machine; ``"ray"``, the nodes of a Ray cluster, which
             see the same files by the same paths (needs ``facegrab[ray]``).
         address: of the cluster, HOST:PORT, or ``"auto"``: the one that this machine is part of.

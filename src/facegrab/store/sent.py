@@ -109,7 +109,7 @@ def _parsed(file: BinaryIO) -> Any:
         return None
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

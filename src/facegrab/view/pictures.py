@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from facegrab.address import located
-from facegrab.errors import MissingError
+from facegrab.errors import FaceGrabError, MissingError
 from facegrab.fetching import content_of
 from facegrab.store.album import leads_inside
 from facegrab.store.found import FaceFound, SourceFound
@@ -153,10 +153,18 @@ def _names_in(folder: Path) -> frozenset[str]:
 
 
 def _embedded(folder: Path, name: str) -> str | None:
-    """A small copy as a data: reference; None if the file is no image."""
+    """A small copy as a data: reference; None if the file is gone or no image.
+
+    Raises:
+        AccessError, MediaError, DeviceError: the bucket in which it lies cannot be read.
+    """
     try:
         content = content_of(folder, name, LARGEST_BYTES + 1)
-    except (OSError, MissingError):
+    except MissingError:
+        return None
+    except FaceGrabError:  # no bucket that refuses, which is an OSError, too, shall look like this
+        raise
+    except OSError:
         return None
     if len(content) > LARGEST_BYTES:
         return None

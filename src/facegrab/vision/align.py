@@ -232,12 +232,11 @@ def warp(image: Image, matrix: Matrix, size_px: int) -> Image:
     while shrink > MOST_SHRINK and min(image.shape[:2]) > 1:
         image, matrix, shrink = _halved(image), _from(matrix, 0.5, 0.5), shrink / 2
         matrix[:, :2] *= 2
-    # A pose no larger than the image: beyond that there is nothing to keep.
-    multiple = max(1, min(ceil(shrink), max(image.shape[:2]) // size_px + 1))
-    if multiple == 1:
-        return _warp(image, matrix, size_px, cv2.INTER_LINEAR)
-    mean = _warps().mean if shrink <= MOST_SHRINK else _mean_by_opencv
-    return mean(image, matrix, size_px, multiple)
+    if shrink <= MOST_SHRINK:
+        return _warps().mean(image, matrix, size_px, ceil(shrink))
+    # A strip too thin to be halved: more places than it has pixels would only take memory.
+    multiple = min(ceil(shrink), max(image.shape[:2]) // size_px + 1)
+    return _mean_by_opencv(image, matrix, size_px, multiple)
 
 
 def _halved(image: Image) -> Image:
