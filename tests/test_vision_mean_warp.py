@@ -161,6 +161,7 @@ def test_far_from_the_image_is_black(shift: float) -> None:
     ("matrix", "multiple"),
     [
         (pose(2.0, 0, (4, 4), 16), 1),
+        (pose(0.001, 0, (4, 4), 16), 2),
         (pose(13.0, 0, (4, 4), 16), 2),
         (pose(8.0, 0, (4, 4), 16), 8),
         (np.full((2, 3), np.nan), 2),

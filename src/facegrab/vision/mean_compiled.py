@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctypes import c_int64, c_void_p
-from math import ceil
+from math import ceil, hypot
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,14 @@ def mean(image: Image, matrix: NDArray[np.float64], size_px: int, multiple: int)
         uint8 (S, S, 3) or (S, S).
 
     Raises:
-        ValueError: another image or matrix, or one that shrinks the image to less than a fourth.
+        ValueError: another image or matrix, one that enlarges the image, or that shrinks it to less
+            than a fourth.
         DeviceError: Numba does not work.
     """
     inverse = np.asarray(cv2.invertAffineTransform(np.asarray(matrix, np.float64)), np.float64)
     reach_px = mean_grid.reach_px(inverse[:, :2], multiple)
-    if multiple < 2 or not (reach_px <= warp_grid.REACH and np.isfinite(inverse).all()):
+    shrinks = hypot(inverse[0, 0], inverse[1, 0]) >= 1  # else a weight may be more than int16 holds
+    if multiple < 2 or not (shrinks and reach_px <= warp_grid.REACH and np.isfinite(inverse).all()):
         raise ValueError(f"no mean of {multiple} places a side: {matrix.tolist()}")
     result = np.zeros((size_px, size_px, *image.shape[2:]), np.uint8)
     corners = inverse @ [[0, size_px - 1] * 2, [0, 0, size_px - 1, size_px - 1], [1] * 4]
