@@ -20,7 +20,7 @@ from test_store_origin import some_origin
 from facegrab.errors import OutputError
 from facegrab.media import read_image
 from facegrab.store import album as albums
-from facegrab.store.album import Album
+from facegrab.store.album import Album, Held
 from facegrab.types import Image
 
 TINY = np.zeros((4, 4, 3), np.uint8)
@@ -149,7 +149,7 @@ def test_of_more_than_may_be_held_the_first_are_let_go(
     with Album(tmp_path) as album:
         for name in names:
             likely = name == "b.png"
-            album.take_later(name, partial(make, name), TINY.nbytes, some_origin(), likely=likely)
+            album.take_later(name, Held(partial(make, name), TINY.nbytes, some_origin(), likely))
         assert [album.has(name) for name in names] == [False, True, True, True]
         album.flush()
         assert made == ["b.png"]  # the likely one, which had to make room, is written
@@ -166,7 +166,7 @@ def test_what_is_held_and_cannot_be_made_is_told(tmp_path: Path) -> None:
         raise OutputError("no image")
 
     with Album(tmp_path) as album:
-        album.take_later("a.png", make, 1, some_origin(), likely=True)
+        album.take_later("a.png", Held(make, 1, some_origin(), likely=True))
         with pytest.raises(OutputError, match="no image"):
             album.keep(["a.png"])
     assert everything(tmp_path) == []

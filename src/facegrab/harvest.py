@@ -15,28 +15,20 @@ from facegrab.media.source import Source
 from facegrab.people.promise import Promise
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned
+from facegrab.store.album import Held
 from facegrab.store.answers import Extract, Key
 from facegrab.store.index import Request, Seen, SegmentRow
 from facegrab.store.naming import Naming
-from facegrab.store.origin import Origin
 from facegrab.store.output import Output
 from facegrab.survey import Gather
-from facegrab.types import Faces, Frame, Image
+from facegrab.types import Faces, Frame
 
 
 class TakesExtracts(Protocol):
     """Takes what makes extracts, with their names and where they are from: Output or Album."""
 
-    def take_later(
-        self,
-        name: str,
-        make: Callable[[], Image],
-        size_bytes: int,
-        origin: Origin,
-        *,
-        likely: bool,
-    ) -> None:
-        """What makes one; whether it will probably be kept."""
+    def take_later(self, name: str, held: Held) -> None:
+        """What makes one."""
 
 
 class Harvest(Gather):
@@ -172,6 +164,6 @@ def cut(
     for some, probably in ((likely, True), (unlikely, False)):
         for each in some:
             make, size_bytes = held(each, image_of[int(faces.frame[each.entry.row])])
-            takes.take_later(each.entry.file, make, size_bytes, origin_of(each), likely=probably)
+            takes.take_later(each.entry.file, Held(make, size_bytes, origin_of(each), probably))
     names = [each.entry.file for each in (*likely, *unlikely)]
     return names, len({each.entry.row for each in likely})

@@ -47,6 +47,23 @@ _LEFT = re.compile(
 and part_of."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """What makes an image that may be kept.
+
+    Attributes:
+        make: gives the image, RGB uint8 (H, W, 3); called in another thread.
+        size_bytes: that it keeps for that.
+        origin: of the image, see Album.write.
+        likely: to be kept.
+    """
+
+    make: Callable[[], Image]
+    size_bytes: int
+    origin: Origin
+    likely: bool
+
+
 class Album:
     """Writes images into a folder, each whole or not at all.
 
@@ -67,7 +84,7 @@ class Album:
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
         self._held_bytes = 0
         self._left: set[Path] = set()
 
@@ -125,15 +142,7 @@ class Album:
         self._handed_over[name] = part_of(self._folder / name)
         self._waiting.append(self._pool.submit(self._encode, name, make, origin))
 
-    def take_later(
-        self,
-        name: str,
-        make: Callable[[], Image],
-        size_bytes: int,
-        origin: Origin,
-        *,
-        likely: bool,
-    ) -> None:
+    def take_later(self, name: str, held: Held) -> None:
         """Hands over what makes an image: it is made and written when it is kept.
 
         Of so many that they would take too much memory, the first are written all the same if they
@@ -142,16 +151,13 @@ class Album:
 
         Args:
             name: see write.
-            make: gives the image, see write; called in another thread.
-            size_bytes: that it keeps for that.
-            origin: see write.
-            likely: to be kept.
+            held: what makes it.
 
         Raises:
             OutputError, AccessError: an image before this one could not be written.
         """
-        self._held[name] = _Held(make, size_bytes, origin, likely)
-        self._held_bytes += size_bytes
+        self._held[name] = held
+        self._held_bytes += held.size_bytes
         while self._held_bytes > MOST_HELD_BYTES:
             first = next(iter(self._held))
             if self._held[first].likely:
@@ -327,16 +333,6 @@ class Album:
             part_of(path).write_bytes(content)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What makes an image, the bytes that it keeps for that, and whether that is likely."""
-
-    make: Callable[[], Image]
-    size_bytes: int
-    origin: Origin
-    likely: bool
-
-
 class Tray:
     """Holds images, encoded, for somebody else's album; see Album."""
 
@@ -347,17 +343,9 @@ class Tray:
         """Hands over an image, see Album.write."""
         self._held[name] = encoded(name, image, origin)
 
-    def take_later(
-        self,
-        name: str,
-        make: Callable[[], Image],
-        size_bytes: int,
-        origin: Origin,
-        *,
-        likely: bool,
-    ) -> None:
+    def take_later(self, name: str, held: Held) -> None:
         """The same for what makes one; see Album.take_later."""
-        self.write(name, make(), origin)
+        self.write(name, held.make(), held.origin)
 
     def leave(self, names: Iterable[str]) -> dict[str, bytes]:
         """Gives images away that were handed over: what an album writes."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facegrab.errors import FaceGrabError, OutputError
-from facegrab.store.album import Album
+from facegrab.store.album import Album, Held
 from facegrab.store.answers import Answers, Entered, Rows, Tally
 from facegrab.store.database import LIBRARY, OWN, Database
 from facegrab.store.files import as_text, make_folder, real_path, require_here, safe_name, writing
@@ -215,21 +215,13 @@ class Output:
         """
         self._open()[1].write(name, image, origin)
 
-    def take_later(
-        self,
-        name: str,
-        make: Callable[[], Image],
-        size_bytes: int,
-        origin: Origin,
-        *,
-        likely: bool,
-    ) -> None:
+    def take_later(self, name: str, held: Held) -> None:
         """The same for what makes one, see Album.take_later.
 
         Raises:
             OutputError, AccessError: one before it could not be written.
         """
-        self._open()[1].take_later(name, make, size_bytes, origin, likely=likely)
+        self._open()[1].take_later(name, held)
 
     def commit(
         self,
