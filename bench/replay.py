@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Self
 
-from facegrab.choice import choice_of
-from facegrab.question import Place, Question
+from facegrab.question import Place
 from facegrab.scan import Scanned
 from facegrab.store.album import Tray
 from facegrab.task import NO_PIXELS, Orders, Part, Task, Worker
@@ -28,13 +28,9 @@ class Replay:
         orders = replace(orders, folder=None)
         self._every = orders.process.skip_frames + 1
         self._worker = Worker(orders, tray=Tray())
-        self._question: Question | None = None
-        if orders.asked:
-            choice = choice_of(orders.recognition, orders.process, None)
-            self._question = Question(orders.asked, choice, orders.process)
         self._tasks: dict[Future[Part], Task] = {}
         self._planned: dict[str, list[Segment]] = {}
-        self._first: tuple[Segment, Part] | None = None
+        self._first: tuple[Task, Part] | None = None
         self.began = 0.0
         """When the second segment was asked for: the first one is looked at."""
         self.own_seconds = 0.0
@@ -73,7 +69,7 @@ class Replay:
         """What is said to be seen in it."""
         task = self._tasks.pop(future)
         if self._first is None:
-            self._first = task.start, self._worker.see(task)
+            self._first = task, self._worker.see(task)
             return self._first[1]
         start = time.perf_counter()
         self.began = self.began or start
@@ -92,43 +88,45 @@ class Replay:
         assert self._first is not None
         first, part = self._first
         later = [each for each in self._planned[task.content] if each.number > task.start.number]
-        frames = task.start.first_frame - first.first_frame
+        frames = task.start.first_frame - first.start.first_frame
         frames += -frames % self._every
-        seconds = frames / 25
         end = later[0].first_frame if later else 2**62
+        there = [batch for batch in part.batches if batch.frames[-1].index + frames < end]
+        moved = [_moved(batch, task, frames) for batch in there]
+        if moved and first.place and task.place:
+            names = _renamed(there, first.place, moved, task.place)
+            images = part.batches[-1].extracts or ()
+            given = tuple((names[name], image) for name, image in images if name in names)
+            moved[-1] = replace(moved[-1], extracts=given)
         return Part(
-            tuple(
-                self._moved(batch, task, frames, seconds)
-                for batch in part.batches
-                if batch.frames[-1].index + frames < end
-            ),
+            tuple(moved),
             later[0] if later else None,
             later[0].frames_read if later else task.start.frames_read + part.frames_read,
             0, task.start.origin, (), {},
         )  # fmt: skip
 
-    def _moved(self, batch: Scanned, task: Task, frames: int, seconds: float) -> Scanned:
-        faces = replace(
-            batch.faces,
-            frame=batch.faces.frame + frames,
-            pts_seconds=batch.faces.pts_seconds + seconds,
-        )
-        moved = replace(
-            batch,
-            faces=faces,
-            frames=tuple(
-                Frame(each.index + frames, each.pts_seconds + seconds, NO_PIXELS, task.start.number)
-                for each in batch.frames
-            ),
-        )
-        if task.place is None or batch.extracts is None:
-            return moved
-        return replace(moved, extracts=self._named(moved, task.place))
 
-    def _named(self, batch: Scanned, place: Place) -> tuple[tuple[str, bytes], ...]:
-        """The first segment's images by the names that this one's would have."""
-        assert self._question is not None
-        some, others, _ = self._question.may_want(place, batch.faces, self._question.promise())
-        names = [each.entry.file for each in (*some, *others)]
-        images = [image for _, image in batch.extracts or () if isinstance(image, bytes)]
-        return tuple(zip(names, images, strict=True))
+def _moved(batch: Scanned, task: Task, frames: int) -> Scanned:
+    """The batch, so many frames later."""
+    seconds = frames / 25
+    faces = replace(
+        batch.faces,
+        frame=batch.faces.frame + frames,
+        pts_seconds=batch.faces.pts_seconds + seconds,
+    )
+    shown = (
+        Frame(each.index + frames, each.pts_seconds + seconds, NO_PIXELS, task.start.number)
+        for each in batch.frames
+    )
+    return replace(batch, faces=faces, frames=tuple(shown))
+
+
+def _renamed(
+    first: Sequence[Scanned], first_place: Place, moved: Sequence[Scanned], place: Place
+) -> dict[str, str]:
+    """What each of the first segment's images is called in another one."""
+    return {
+        first_place.name(one.faces, row): place.name(other.faces, row)
+        for one, other in zip(first, moved, strict=True)
+        for row in range(len(one.faces))
+    }

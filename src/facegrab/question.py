@@ -185,6 +185,16 @@ class Question:
             return np.full(len(faces), np.nan, np.float32)
         return np.asarray(people_distances(faces.embedding, people).min(axis=1), np.float32)
 
+    def wants(self, place: Place, faces: Faces) -> list[str]:
+        """Names of the extracts to be had of some faces, for all that they show by themselves.
+
+        Args:
+            place: the faces' source.
+            faces: with their tracks.
+        """
+        rows, _ = self.answer(place, faces, self.judged(place, faces))
+        return [each.given or each.file for each in rows.extracts]
+
     def may_want(
         self, place: Place, faces: Faces, promise: Promise
     ) -> tuple[list[Planned], list[Planned], Callable[[Planned], Origin]]:

@@ -10,7 +10,7 @@ from facegrab.alone import Alone
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.plan import plan
-from facegrab.media.source import Source, is_pattern
+from facegrab.media.source import Source, follow_on_each_other
 from facegrab.settings import ProcessSettings
 from facegrab.shard import Kept, Shard, Terms, marked
 from facegrab.store.index import Request, Seen
@@ -120,7 +120,7 @@ class Sharding(Walk):
         for stage, seconds in part.seconds.items():
             self._summary.add_seconds(stage, seconds)
         spec = self._opened_look().eyes.recogniser.spec
-        follows = not visit.source.images or is_pattern(visit.source.path.name)
+        follows = follow_on_each_other(visit.source)
         terms = Terms.of(spec, follows=follows)
         self._keep(visit, Kept(segment, part, terms, is_sound(part, segment, after)))
 

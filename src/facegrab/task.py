@@ -14,8 +14,9 @@ import numpy as np
 from facegrab.choice import Opener, choice_of
 from facegrab.harvest import cut
 from facegrab.media import open_source
-from facegrab.media.source import Source
+from facegrab.media.source import Source, follow_on_each_other
 from facegrab.people.judge import Asked
+from facegrab.people.link import Linker
 from facegrab.question import Place, Question
 from facegrab.scan import Scanned, scan_as
 from facegrab.settings import ProcessSettings, RecognitionSettings
@@ -186,7 +187,7 @@ class Worker:
         with open_source(task.source, every, device, task.start, only=True) as reader:
             pictures = bool(task.source.images)
             with closing(scan_as(reader, self._look, process, pictures=pictures)) as batches:
-                seen = tuple(self._cut(batches, task.place))
+                seen = self._cut(batches, task)
             seconds = dict(self._look.seconds)
             self._look.seconds.clear()
             following = reader.segments[1] if len(reader.segments) > 1 else None
@@ -200,16 +201,33 @@ class Worker:
                 seconds,
             )
 
-    def _cut(self, batches: Iterator[Scanned], place: Place | None) -> Iterator[Scanned]:
-        for scanned in batches:
-            extracts = None
-            if self._question and self._album and place:
-                question, promise = self._question, self._question.promise()
-                names, _ = cut(question, place, scanned.frames, scanned.faces, self._album, promise)
-                left: Mapping[str, Path | bytes] = self._album.leave(names)
-                extracts = tuple(left.items())
-            frames = tuple(
-                Frame(each.index, each.pts_seconds, NO_PIXELS, each.segment)
-                for each in scanned.frames
-            )
-            yield replace(scanned, frames=frames, extracts=extracts)
+    def _cut(self, batches: Iterator[Scanned], task: Task) -> tuple[Scanned, ...]:
+        """The batches without pixels; with the last one what was cut out of the segment.
+
+        That is what the segment by itself wants, as whoever takes it will find when it commits.
+        """
+        question, album, place = self._question, self._album, task.place
+        if question is None or album is None or place is None:
+            return tuple(_without_pixels(scanned) for scanned in batches)
+        linker = Linker(self._look.eyes.recogniser.spec, follows=follow_on_each_other(task.source))
+        promise, faces, seen = question.promise(), list[Faces](), list[Scanned]()
+        try:
+            for scanned in batches:
+                faces.append(linker(scanned.frames, scanned.faces, scanned.signatures))
+                cut(question, place, scanned.frames, faces[-1], album, promise)
+                seen.append(replace(_without_pixels(scanned), extracts=()))
+                del scanned
+            if seen:
+                names = question.wants(place, Faces.concatenate(faces))
+                left: Mapping[str, Path | bytes] = album.leave(names)
+                seen[-1] = replace(seen[-1], extracts=tuple(left.items()))
+        finally:
+            album.drop()
+        return tuple(seen)
+
+
+def _without_pixels(scanned: Scanned) -> Scanned:
+    frames = (
+        Frame(each.index, each.pts_seconds, NO_PIXELS, each.segment) for each in scanned.frames
+    )
+    return replace(scanned, frames=tuple(frames))

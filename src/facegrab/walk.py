@@ -18,7 +18,7 @@ from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.content import content_key
 from facegrab.media.plan import plan
-from facegrab.media.source import Source, is_pattern
+from facegrab.media.source import Source, follow_on_each_other
 from facegrab.people.link import Linker, frames_needed
 from facegrab.relay import Relay
 from facegrab.scan import Scanned, scan_as
@@ -378,7 +378,7 @@ class Walk:
     def _linker(self, source: Source, seen: Seen | None, look: Look) -> Linker:
         """Joins faces to tracks, on from where the last segment ended."""
         spec = look.eyes.recogniser.spec
-        linker = Linker(spec, follows=not source.images or is_pattern(source.path.name))
+        linker = Linker(spec, follows=follow_on_each_other(source))
         segments = self._store.index.segments(seen.row) if seen else []
         if seen and segments:
             path, state = self._store.index.database.path, segments[-1].state

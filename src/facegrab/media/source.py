@@ -254,6 +254,11 @@ def _glob(pattern: Path) -> list[Path]:
     return [Path(name) for name in found]
 
 
+def follow_on_each_other(source: Source) -> bool:
+    """Whether the frames of a source are of one film; photographs in a folder are not."""
+    return not source.images or is_pattern(source.path.name)
+
+
 def is_pattern(name: str) -> bool:
     """Whether a name stands for numbered files: then they are frames of one film."""
     return _number_pattern(name) is not None

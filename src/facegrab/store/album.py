@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +64,39 @@ class Held:
     likely: bool
 
 
+class _Hold:
+    """Holds what makes images, of so many bytes at most."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Held] = {}
+        self._bytes = 0
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._held
+
+    def add(self, name: str, held: Held) -> Iterator[tuple[str, Held]]:
+        """Holds one more; the first ones have to go for it, of which the likely are given."""
+        self._held[name] = held
+        self._bytes += held.size_bytes
+        while self._bytes > MOST_HELD_BYTES:
+            for each in self.taken([next(iter(self._held))]):
+                if each[1].likely:
+                    yield each
+
+    def taken(self, names: Iterable[str]) -> Iterator[tuple[str, Held]]:
+        """Gives those away that are held."""
+        for name in names:
+            if name in self._held:
+                held = self._held.pop(name)
+                self._bytes -= held.size_bytes
+                yield name, held
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._held.clear()
+        self._bytes = 0
+
+
 class Album:
     """Writes images into a folder, each whole or not at all.
 
@@ -84,8 +117,7 @@ class Album:
         self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
-        self._held: dict[str, Held] = {}
-        self._held_bytes = 0
+        self._held = _Hold()
         self._left: set[Path] = set()
 
     def __enter__(self) -> Album:
@@ -156,20 +188,13 @@ class Album:
         Raises:
             OutputError, AccessError: an image before this one could not be written.
         """
-        self._held[name] = held
-        self._held_bytes += held.size_bytes
-        while self._held_bytes > MOST_HELD_BYTES:
-            first = next(iter(self._held))
-            if self._held[first].likely:
-                self._release(first)
-            else:
-                self._held_bytes -= self._held.pop(first).size_bytes
+        for first, other in self._held.add(name, held):
+            self._write(first, other.make, other.size_bytes, other.origin)
 
-    def _release(self, name: str) -> None:
-        """Has a held image made and written."""
-        held = self._held.pop(name)
-        self._held_bytes -= held.size_bytes
-        self._write(name, held.make, held.size_bytes, held.origin)
+    def _release(self, names: Iterable[str]) -> None:
+        """Has those images made and written that are held."""
+        for name, held in self._held.taken(names):
+            self._write(name, held.make, held.size_bytes, held.origin)
 
     def flush(self) -> None:
         """Waits until every image handed over is written, under its temporary name.
@@ -194,9 +219,7 @@ class Album:
         """
         places = places or {}
         kept = sorted(names)
-        for name in kept:
-            if name in self._held:
-                self._release(name)
+        self._release(kept)
         self.flush()
         for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
             each.result()
@@ -219,9 +242,7 @@ class Album:
             OutputError, AccessError: one could not be written.
         """
         names = list(names)
-        for name in names:
-            if name in self._held:
-                self._release(name)
+        self._release(names)
         self.flush()
         return {name: self._handed_over.pop(name) for name in names if name in self._handed_over}
 
@@ -275,7 +296,6 @@ class Album:
     def drop(self) -> None:
         """Removes what was handed over and not kept."""
         self._held.clear()
-        self._held_bytes = 0
         self._settle()
         for part in self._handed_over.values():
             with suppress(OSError):
@@ -337,19 +357,29 @@ class Tray:
     """Holds images, encoded, for somebody else's album; see Album."""
 
     def __init__(self) -> None:
-        self._held: dict[str, bytes] = {}
+        self._images: dict[str, bytes] = {}
+        self._held = _Hold()
 
     def write(self, name: str, image: Image, origin: Origin | None = None) -> None:
         """Hands over an image, see Album.write."""
-        self._held[name] = encoded(name, image, origin)
+        self._images[name] = encoded(name, image, origin)
 
     def take_later(self, name: str, held: Held) -> None:
         """The same for what makes one; see Album.take_later."""
-        self.write(name, held.make(), held.origin)
+        for first, other in self._held.add(name, held):
+            self.write(first, other.make(), other.origin)
 
     def leave(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Gives images away that were handed over: what an album writes."""
-        return {name: self._held.pop(name) for name in names}
+        """Gives images away that were handed over and not let go: what an album writes."""
+        names = list(names)
+        for name, held in self._held.taken(names):
+            self.write(name, held.make(), held.origin)
+        return {name: self._images.pop(name) for name in names if name in self._images}
+
+    def drop(self) -> None:
+        """Forgets what was handed over and not given away."""
+        self._held.clear()
+        self._images.clear()
 
 
 def encoded(name: str, image: Image, origin: Origin | None) -> bytes:
