@@ -41,9 +41,9 @@ MAY_IMPORT = {
     "onlook": {"people", "types"},
     "task": GROUND
     | {"choice", "harvest", "media", "people", "question", "scan", "store", "vision"},
-    "crew": GROUND | {"models", "task"},
+    "crew": GROUND | {"memory", "models", "task"},
     "alone": {"task", "vision"},
-    "seer": GROUND | {"media", "shelf", "store", "task"},
+    "seer": GROUND | {"media", "memory", "shelf", "store", "task"},
     "desk": {"task"},
     "raylink": {"errors", "settings"},
     "cluster": GROUND | {"desk", "models", "raylink", "seer", "task"},

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Self
 
 from facegrab.errors import DeviceError
+from facegrab.memory import collect_rarely
 from facegrab.models.compute import usable_cores
 from facegrab.task import Orders, Part, Task, Worker
 
@@ -87,6 +88,7 @@ def _begin(orders: Orders) -> None:
     global _worker  # noqa: PLW0603 - one a process
     # Ctrl-C in a terminal goes to all processes; the first one says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_rarely()
     _worker = Worker(orders)
 
 

@@ -12,6 +12,7 @@ from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source
+from facegrab.memory import collect_rarely
 from facegrab.shelf import Shelf
 from facegrab.store.album import Tray
 from facegrab.task import Orders, Part, Task, Worker
@@ -77,6 +78,7 @@ class Seer:
         """Opens the networks, and tries whether extracts may be put where they belong."""
         import ray
 
+        collect_rarely()  # the process is this worker's alone
         node, host = ray.get_runtime_context().get_node_id(), _host()
         try:
             shelf = self._opened_shelf()
