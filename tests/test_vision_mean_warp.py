@@ -182,6 +182,15 @@ def test_machine_code_reads_images_only(image: Image) -> None:
         mean_compiled.mean(image, pose(2, 0, (4, 4), 16), 16, 2)
 
 
+@needs_numba
+@pytest.mark.parametrize("shrink", [np.nextafter(1, 2), 1 + 1e-15])
+def test_what_hardly_shrinks_is_not_refused(shrink: float) -> None:
+    """Whatever rounding makes of a face that is as large as its extract."""
+    image = np.full((60, 60, 3), 255, np.uint8)
+    for angle in np.linspace(-3.14, 3.14, 500):
+        assert align.warp(image, pose(shrink, angle, (30, 30), 32), 32)[16, 16].min() == 255
+
+
 @given(SHRINKS, st.floats(-3.2, 3.2))
 @example(4.0, np.pi / 4)
 @example(np.nextafter(1, 2), np.pi / 4)

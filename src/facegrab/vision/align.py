@@ -189,11 +189,11 @@ def touched(image: Image, matrix: Matrix, size_px: int) -> tuple[Image, Matrix]:
         size_px: side of the extract.
     """
     corners = np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px]], np.float64)
-    touched = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
+    places = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
     height, width = image.shape[:2]
     reach_px = LANCZOS_REACH_PX + 2 / hypot(matrix[0, 0], matrix[1, 0])
-    left, top = np.clip(touched.min(axis=1) - reach_px, 0, [width - 1, height - 1])
-    right, bottom = np.clip(touched.max(axis=1) + reach_px, 1, [width, height])
+    left, top = np.clip(places.min(axis=1) - reach_px, 0, [width - 1, height - 1])
+    right, bottom = np.clip(places.max(axis=1) + reach_px, 1, [width, height])
     part = image[int(top) : ceil(bottom), int(left) : ceil(right)]
     return part, _from(matrix, int(left), int(top))
 

@@ -17,6 +17,9 @@ from facegrab.vision import mean_grid, warp_grid
 
 NAME = "mean-warp"
 
+LEAST_SHRINK = 0.5
+"""Pixels of the image across one of the result, at least."""
+
 
 def _compiled() -> Any:
     from facegrab.vision import mean_kernel
@@ -53,13 +56,14 @@ def mean(image: Image, matrix: NDArray[np.float64], size_px: int, multiple: int)
         uint8 (S, S, 3) or (S, S).
 
     Raises:
-        ValueError: another image or matrix, one that enlarges the image, or that shrinks it to less
-            than a fourth.
+        ValueError: another image or matrix, one that enlarges the image to twice its size, or that
+            shrinks it to less than a fourth.
         DeviceError: Numba does not work.
     """
     inverse = np.asarray(cv2.invertAffineTransform(np.asarray(matrix, np.float64)), np.float64)
     reach_px = mean_grid.reach_px(inverse[:, :2], multiple)
-    shrinks = hypot(inverse[0, 0], inverse[1, 0]) >= 1  # else a weight may be more than int16 holds
+    # Much less than 1, a weight would be more than int16 holds; a little less, rounding makes it.
+    shrinks = hypot(inverse[0, 0], inverse[1, 0]) >= LEAST_SHRINK
     if multiple < 2 or not (shrinks and reach_px <= warp_grid.REACH and np.isfinite(inverse).all()):
         raise ValueError(f"no mean of {multiple} places a side: {matrix.tolist()}")
     result = np.zeros((size_px, size_px, *image.shape[2:]), np.uint8)

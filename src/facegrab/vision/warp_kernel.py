@@ -59,8 +59,8 @@ def _neighbours_added(builder: Any, low: Any, high: Any) -> Any:
 def _eight(builder: Any, array: Any, at: Any) -> Any:
     """Eight int16 of an array, as int32; of bytes, by how much they exceed 128.
 
-    Less 128, because LLVM would take bytes straight to int32, and multiply these, which takes twice
-    as long.
+    Less 128, because LLVM would take bytes straight to int32, and not see that int16 can be
+    multiplied.
     """
     place = builder.gep(array, [at])
     kind = place.type.pointee
