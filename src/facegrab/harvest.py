@@ -98,10 +98,9 @@ class Harvest(Gather):
         """Cuts what may be wanted; whether it is, the ends of the tracks will tell."""
         start = time.perf_counter()
         if scanned.extracts is None:
-            _, likely = cut(
+            self._hoped += cut(
                 self._question, self._place, scanned.frames, faces, self._output, self._promise
             )
-            self._hoped += likely
         else:
             self._output.adopt(dict(scanned.extracts))
         self._found += len(faces)
@@ -145,19 +144,19 @@ def cut(
     faces: Faces,
     takes: TakesExtracts,
     promise: Promise,
-) -> tuple[list[str], int]:
-    """Cuts extracts that may be wanted out of some frames.
+) -> int:
+    """Hands over what makes the extracts that may be wanted of some frames.
 
     Args:
         question: who is asked for.
         place: the source.
         frames: of a batch.
         faces: theirs.
-        takes: takes the extracts.
+        takes: takes them.
         promise: see Question.may_want.
 
     Returns:
-        their names, and the number of faces that will probably be written.
+        the number of faces that will probably be written.
     """
     likely, unlikely, origin_of = question.may_want(place, faces, promise)
     image_of = {frame.index: frame.image for frame in frames}
@@ -165,5 +164,4 @@ def cut(
         for each in some:
             make, size_bytes = held(each, image_of[int(faces.frame[each.entry.row])])
             takes.take_later(each.entry.file, Held(make, size_bytes, origin_of(each), probably))
-    names = [each.entry.file for each in (*likely, *unlikely)]
-    return names, len({each.entry.row for each in likely})
+    return len({each.entry.row for each in likely})
