@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from stopped import left
 
 from facegrab.address import Address, located
+from facegrab.mirror import STATE_NAME
 
 
 class Killed(BaseException):
@@ -71,3 +75,18 @@ class InMemory:
     def remove_all(self, names: Sequence[str]) -> None:
         for name in names:
             self.remove(name)
+
+
+def seen(folder: Path) -> dict[str, Any]:
+    """Every file but hidden ones, and every row of the index."""
+    return {name: content for name, content in left(folder).items() if not name.startswith(".")}
+
+
+def brought(store: Store, place: Path) -> dict[str, Any]:
+    """All that is in the bucket, hidden or not, but what it says of itself."""
+    place.mkdir()
+    for name, content in store.objects.items():
+        if name != STATE_NAME:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(content)
+    return left(place)

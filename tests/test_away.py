@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fakes import painted_eyes
-from memory_bucket import InMemory, Killed, Store
+from memory_bucket import InMemory, Killed, Store, brought, seen
 from stopped import in_memory, left, make_sources
 
 from facegrab import alone, fetching, mirror, shelf, walk
@@ -20,7 +20,7 @@ from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.fetching import content_of
 from facegrab.grab import FaceGrab
 from facegrab.media.images import read_image
-from facegrab.mirror import STATE_NAME, Mirror
+from facegrab.mirror import Mirror
 from facegrab.picking import pick
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.shelf import Shelf
@@ -118,21 +118,6 @@ def run(
         )
         if sent:
             sent.finish()
-
-
-def seen(folder: Path) -> dict[str, Any]:
-    """Every file but hidden ones, and every row of the index."""
-    return {name: content for name, content in left(folder).items() if not name.startswith(".")}
-
-
-def brought(store: Store, place: Path) -> dict[str, Any]:
-    """All that is in the bucket, hidden or not, but what it says of itself."""
-    place.mkdir()
-    for name, content in store.objects.items():
-        if name != STATE_NAME:
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(content)
-    return left(place)
 
 
 def _size(path: Path) -> int:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from fakes import painted_eyes
-from memory_bucket import InMemory, Killed, Store
-from stopped import in_memory, left, make_sources
+from memory_bucket import InMemory, Killed, Store, brought, seen
+from stopped import in_memory, make_sources
 
 from facegrab import mirror
 from facegrab.errors import FaceGrabError, MediaError, OutputError, StoreError
@@ -56,21 +56,6 @@ def run(film: dict[str, Path], folder: Path, **process: Any) -> None:
     )  # fmt: skip
     grab.process(film["drift"], folder, committed=sent.follow)
     sent.finish()
-
-
-def seen(folder: Path) -> dict[str, Any]:
-    """Every file but hidden ones, and every row of the index."""
-    return {name: content for name, content in left(folder).items() if not name.startswith(".")}
-
-
-def brought(store: Store, place: Path) -> dict[str, Any]:
-    """The same of the bucket."""
-    place.mkdir()
-    for name, content in store.objects.items():
-        if name != STATE_NAME:
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(content)
-    return seen(place)
 
 
 def assert_whole(store: Store, place: Path) -> None:
