@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -18,6 +16,8 @@ _INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "a
 
 def machine() -> dict[str, str]:
     """Processor, its instruction sets, cores and versions."""
+    import platform
+
     found = {
         "cpu": _cpu(),
         "instructions": _instructions(),
@@ -30,6 +30,8 @@ def machine() -> dict[str, str]:
 
 def version(package: str) -> str | None:
     """Of an installed package; None if it is not."""
+    from importlib import metadata  # not in a process whose start is measured
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -64,6 +66,8 @@ def peak_bytes() -> int:
 
 
 def _cpu() -> str:
+    import platform
+
     facts = _cpuinfo()
     name = facts.get("model name") or platform.processor() or platform.machine()
     if "cpu family" not in facts:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-import cv2
 import numpy as np
 from av import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
@@ -31,6 +30,10 @@ class Turn:
 
         Where there is nothing to turn it is the image itself, or a copy if that has padded rows.
         """
+        if self == UPRIGHT:
+            return np.ascontiguousarray(image, np.uint8)
+        import cv2  # most films need none, and are being decoded before it is loaded
+
         turned = cv2.transpose(image) if self.transpose else image
         if self.mirror_x or self.mirror_y:
             both = self.mirror_x and self.mirror_y

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from facegrab.address import IN_BUCKET, STANDS_FOR
@@ -67,6 +66,8 @@ def decode(path: Path, data: bytes) -> Image:
     Raises:
         MediaError: it is no readable image.
     """
+    import cv2  # not before the first film is being decoded
+
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:

@@ -6,15 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 _H264_SPS = 7
-# A sequence parameter set of H.264, in bits after its profile, up to frame_mbs_only_flag, which is
-# 1 where no picture is a field (ITU-T H.264, 7.3.2.1.1). Rare ones with scaling lists or the order
-# count of type 1 match nothing.
-_NUMBER = "(?:" + "|".join(f"{'0' * bits}1.{{{bits}}}" for bits in range(17)) + ")"
-_HEAD = rf".{{16}}{_NUMBER}"
-_CHROMA = rf"(?:1|010|011|00100.){_NUMBER}{_NUMBER}.0"
-_SIZE = rf"{_NUMBER}(?:1{_NUMBER}|011){_NUMBER}.{_NUMBER}{_NUMBER}"
-_OF_FRAMES = re.compile(rf"{_HEAD}{_SIZE}1")
-_OF_FRAMES_HIGH = re.compile(rf"{_HEAD}{_CHROMA}{_SIZE}1")
+_MOST_ZEROS = 16
+"""Before a number of a sequence parameter set: more make one that no sound one has."""
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 # A video parameter set of HEVC: its unit's header, 16 bits of which 1 to 3 are the number of
 # temporal sub-layers less one, and 16 reserved ones (ITU-T H.265, 7.3.1.2 and 7.3.2.1).
@@ -61,7 +54,70 @@ def _listed(extradata: bytes) -> Iterator[bytes]:
 
 
 def _is_of_frames(unit: bytes) -> bool:
+    """Whether a sequence parameter set of H.264 says that no picture is a field.
+
+    Of rare ones, with scaling lists or the order count of type 1, it is not known (ITU-T H.264,
+    7.3.2.1.1).
+    """
     # Without the escapes against false start codes; all that is asked for is in the first bytes.
     data = unit[1:100].replace(b"\0\0\3", b"\0\0")
-    pattern = _OF_FRAMES_HIGH if data[:1] and data[0] in _HIGH_PROFILES else _OF_FRAMES
-    return bool(pattern.match("".join(f"{byte:08b}" for byte in data[1:])))
+    try:
+        return _frame_mbs_only(_Bits(data[3:]), high=data[0] in _HIGH_PROFILES)
+    except (IndexError, _UnknownError):
+        return False
+
+
+def _frame_mbs_only(bits: _Bits, *, high: bool) -> bool:
+    """The flag of that name, from the parameter set's number on."""
+    bits.number()
+    if high:
+        chroma_format = bits.number()
+        if chroma_format > 3:
+            raise _UnknownError
+        bits.take(int(chroma_format == 3))  # whether colours are coded apart
+        bits.number(), bits.number()  # depths
+        bits.take(1)
+        if bits.take(1):  # scaling lists
+            raise _UnknownError
+    bits.number()
+    order_count_type = bits.number()
+    if order_count_type not in (0, 2):
+        raise _UnknownError
+    if order_count_type == 0:
+        bits.number()
+    bits.number()
+    bits.take(1)
+    bits.number(), bits.number()  # width and height
+    return bits.take(1) == 1
+
+
+class _UnknownError(Exception):
+    """What is not read here."""
+
+
+class _Bits:
+    """Reads bit by bit, the highest of each byte first.
+
+    Args:
+        data: to read; what is behind its end is unknown.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def take(self, count: int) -> int:
+        """The next bits as one number."""
+        self._left -= count
+        if self._left < 0:
+            raise _UnknownError
+        return self._value >> self._left & ((1 << count) - 1)
+
+    def number(self) -> int:
+        """The next Exp-Golomb code (ITU-T H.264, 9.1)."""
+        zeros = 0
+        while not self.take(1):
+            zeros += 1
+            if zeros > _MOST_ZEROS:
+                raise _UnknownError
+        return (1 << zeros) - 1 + self.take(zeros)

@@ -14,7 +14,6 @@ import mmap
 import os
 import sys
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -196,7 +195,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
     """A new file of a name of its own, removed at the end unless it was renamed."""
     _remove_abandoned(folder)
     # Not of tempfile's making: those only their owner may read, and a cache may be shared.
-    path = folder / f"{uuid.uuid4().hex}{TEMPORARY}"
+    path = folder / f"{os.urandom(16).hex()}{TEMPORARY}"
     try:
         yield path
     finally:

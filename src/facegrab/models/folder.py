@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,7 +150,7 @@ def staged(path: Path) -> Iterator[Path]:
     Raises:
         OutputError, AccessError: see writing.
     """
-    part = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY}")
+    part = path.with_name(f".{os.urandom(16).hex()}{TEMPORARY}")
     with writing(path):
         make_folder(path.parent)
         try:

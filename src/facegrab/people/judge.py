@@ -246,7 +246,7 @@ class Judge:
         """float32 (P, people): ``near`` to the nearest that was said to be theirs."""
         asked = self._asked
         found = np.full((len(mean), len(asked.people)), np.inf, np.float32)
-        for number in np.setdiff1d(told, [UNSAID]).tolist():
+        for number in sorted({*told.tolist()} - {UNSAID}):
             apart = distances(mean, mean[told == number], asked.metric).min(axis=1)
             found[:, number] = near(apart, asked.tolerance, asked.metric)
         return found
@@ -270,7 +270,7 @@ class Judge:
 
 def _as_one(odds: Floats, joined: IntArray) -> Floats:
     """The odds, those of pieces of one person being the same: what they say in the middle."""
-    for number in np.setdiff1d(joined, [UNSAID]).tolist():
+    for number in sorted({*joined.tolist()} - {UNSAID}):
         rows = joined == number
         odds[rows] = np.exp(np.log(odds[rows].clip(1e-9, 1e9)).mean(axis=0))
     return odds

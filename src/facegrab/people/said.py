@@ -151,8 +151,8 @@ def spread(parts: Sequence[Labels]) -> None:
         parts: labels of all faces of a source, in as many parts as they were seen in.
     """
     _number_alike(parts)
-    joined = [number for each in parts for number in np.unique(each.joined).tolist()]
-    for number in sorted({*joined} - {UNSAID}):
+    joined = set[int]().union(*(each.joined.tolist() for each in parts))
+    for number in sorted(joined - {UNSAID}):
         rows = [np.flatnonzero(each.joined == number) for each in parts]
         own = list(zip(parts, rows, strict=True))
         who = np.unique(np.concatenate([each.person[some] for each, some in own]))
@@ -178,9 +178,10 @@ def _number_alike(parts: Sequence[Labels]) -> None:
         one, other = sorted(map(of, pair))
         if one != other:
             last[one] = other
-    for each in parts:
-        for number in np.intersect1d(each.joined, list(last)).tolist():
-            each.joined[each.joined == number] = of(number)
+    if last:
+        for each in parts:
+            for number in last.keys() & set(each.joined.tolist()):
+                each.joined[each.joined == number] = of(number)
 
 
 def found_again(ticks: IntArray, box: FloatArray, their_ticks: IntArray, theirs: Faces) -> IntArray:
