@@ -142,7 +142,7 @@ def test_luma_of_a_large_face_is_the_extracts(
     image = np.asarray(cv2.GaussianBlur(noise, (9, 9), 0), np.uint8)
     points = face_points(angle, scale, x, y)
     luma = cv2.cvtColor(align.extract(image, points, 64), cv2.COLOR_RGB2GRAY)
-    grey = align.luma_at_own_size(image, partial(align.extract_matrix, points), 64)
+    grey = align.luma(image, *align.at_own_size(partial(align.extract_matrix, points), 64))
     # Where Lanczos overshoots at the black edge, each colour is clipped before they are mixed.
     assert np.abs(luma.astype(int) - grey).mean() < 1
 
@@ -152,7 +152,7 @@ def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> 
     """The same sharp face of about 100 px counts as sharp whatever is asked for."""
     image = np.random.default_rng(6).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     points = face_points(0.2, 80, 100, 100)
-    luma = align.luma_at_own_size(image, partial(align.extract_matrix, points), size)
+    luma = align.luma(image, *align.at_own_size(partial(align.extract_matrix, points), size))
     assert luma.shape[0] == pytest.approx(80 * 256 / 164, abs=2)
     assert sharpness(luma) > 1000
 

@@ -157,24 +157,26 @@ def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
     return warp(image, extract_matrix(points68, size_px), size_px)
 
 
-def luma_at_own_size(
-    image: Image, matrix_for: Callable[[int], Matrix], size_px: int
-) -> NDArray[np.uint8]:
-    """The luma of the aligned face, not enlarged: enlarging would look like blur.
+def at_own_size(matrix_for: Callable[[int], Matrix], size_px: int) -> tuple[Matrix, int]:
+    """How a face is aligned without being enlarged: enlarging would look like blur.
 
     Args:
-        image: RGB uint8 (H, W, 3), the full frame.
-        matrix_for: from the image to an extract of a side in pixels.
+        matrix_for: from the full frame to an extract of a side in pixels.
         size_px: side of the extract, in which the face may be shown larger than it is.
 
     Returns:
-        uint8 (S, S); S is size_px, or less if that would enlarge the face.
+        the matrix; the side, size_px or less.
     """
     matrix = matrix_for(size_px)
     own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
-    if own_size < size_px:
-        size_px = max(own_size, SMALLEST_PX)
-        matrix = matrix_for(size_px)
+    if own_size >= size_px:
+        return matrix, size_px
+    size_px = max(own_size, SMALLEST_PX)
+    return matrix_for(size_px), size_px
+
+
+def luma(image: Image, matrix: Matrix, size_px: int) -> NDArray[np.uint8]:
+    """The luma (size_px, size_px) of an aligned face: see warp."""
     part, matrix = touched(image, matrix, size_px)
     grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
     return warp(grey, matrix, size_px)
