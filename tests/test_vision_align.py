@@ -1,4 +1,4 @@
-"""Similarity transforms, extracts and chips."""
+"""Similarity transforms and extracts."""
 
 from __future__ import annotations
 
@@ -155,15 +155,6 @@ def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> 
     luma = align.luma(image, *align.at_own_size(partial(align.extract_matrix, points), size))
     assert luma.shape[0] == pytest.approx(80 * 256 / 164, abs=2)
     assert sharpness(luma) > 1000
-
-
-@given(ANGLES, st.floats(1, 2000), st.floats(-3000, 3000), st.floats(-3000, 3000))
-def test_a_chip_can_be_cut_anywhere(angle: float, scale: float, x: float, y: float) -> None:
-    image = np.full((80, 60, 3), 255, np.uint8)
-    points = posed(align.CHIP_FACE, angle, scale, x, y).astype(np.float32)
-    if np.ptp(points, axis=0).max() == 0:
-        return
-    assert align.chip(image, points).shape == (150, 150, 3)
 
 
 def test_blur_lowers_sharpness() -> None:

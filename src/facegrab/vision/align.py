@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.details import CHIP_PX
 from facegrab.types import FloatArray, Image
 from facegrab.vision.landmarks import walker_name
 
@@ -278,65 +277,3 @@ def _mean_by_opencv(image: Image, matrix: Matrix, size_px: int, multiple: int) -
 
 def _warp(image: Image, matrix: Matrix, size_px: int, flags: int) -> Image:
     return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), flags=flags), np.uint8)
-
-
-def chip(image: Image, points5: FloatArray) -> Image:
-    """The recogniser's input, cut as dlib's extract_image_chip cuts it (within a grey level).
-
-    Args:
-        image: RGB uint8 (H, W, 3), the full frame.
-        points5: float32 (5, 2).
-
-    Returns:
-        RGB uint8 (150, 150, 3), black beyond the image's edge.
-    """
-    target = (CHIP_PADDING + CHIP_FACE) / (2 * CHIP_PADDING + 1) * CHIP_PX
-    pose = similarity(target, points5.astype(np.float64))
-    scale = hypot(pose[0, 0], pose[1, 0])
-    centre = pose @ [CHIP_PX / 2, CHIP_PX / 2, 1]
-    side = CHIP_PX * scale - 1
-    halvings = 0
-    while (side / 2 ** (halvings + 1) + 1) > CHIP_PX:
-        halvings += 1
-    part, origin = _surroundings(image, centre, side, pose[:, :2] / scale, halvings)
-    centre = centre - origin
-    for _ in range(halvings):
-        part, centre, side = _half(part), centre / 2 - HALVING_SHIFT, side / 2
-    step = pose[:, :2] / scale * side / (CHIP_PX - 1)
-    first = centre - step @ [(CHIP_PX - 1) / 2, (CHIP_PX - 1) / 2]
-    matrix = np.column_stack([step, first])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(part, matrix, (CHIP_PX, CHIP_PX), flags=flags), np.uint8)
-
-
-HALVING_SHIFT = np.array([1.25, 0.75])
-"""dlib's pyramid_down<2> maps a point p down to p / 2 - this."""
-
-
-def _surroundings(
-    image: Image, centre: NDArray[np.float64], side: float, turn: Matrix, halvings: int
-) -> tuple[Image, NDArray[np.float64]]:
-    """The part of the image that the chip can touch, and where it begins.
-
-    The margin and the rounding are dlib's, because they decide which pixels a halving keeps.
-    """
-    grow = 2
-    for _ in range(halvings):
-        grow = grow * 2 + 2
-    corners = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2 @ turn.T + centre
-    height, width = image.shape[:2]
-    low = np.floor((corners.min(axis=0) - grow).clip(min=0) + 0.5).astype(int)
-    high = np.minimum(corners.max(axis=0) + grow, [width - 1, height - 1])
-    high = np.floor(high + 0.5).astype(int)
-    part = image[low[1] : max(high[1] + 1, 0), low[0] : max(high[0] + 1, 0)]
-    if part.size == 0:
-        part = np.zeros((1, 1, 3), np.uint8)
-    return part, low.astype(np.float64)
-
-
-def _half(image: Image) -> Image:
-    """Half the size by a 1 4 6 4 1 kernel, without the pixels that it would reach over the edge."""
-    rows, columns = (image.shape[0] - 3) // 2, (image.shape[1] - 3) // 2
-    if rows < 1 or columns < 1:
-        return np.zeros((1, 1, 3), np.uint8)
-    return np.asarray(cv2.pyrDown(image)[1 : rows + 1, 1 : columns + 1], np.uint8)

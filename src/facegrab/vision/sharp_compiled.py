@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facegrab.models import machine_code
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision import mean_grid, warp_grid
-from facegrab.vision.warp_compiled import lanczos_weights, whole_rows
+from facegrab.vision.warp_compiled import colour_rows, lanczos_weights
 
 NAME = "sharpness"
 
@@ -72,7 +72,7 @@ def sharpness(
         ValueError: other images, matrices or sizes.
         DeviceError: Numba does not work.
     """
-    rows = [_colour(image) for image in images]
+    rows = [colour_rows(image) for image in images]
     shape = [(image.strides[0], *image.shape[1::-1]) for image in rows]
     each_at = np.array([image.ctypes.data for image in rows], np.uintp)[image_of]
     each_shape = np.array(shape, np.int64).reshape(-1, 3)[image_of]
@@ -122,9 +122,3 @@ def _room(largest_px: int) -> list[NDArray[Any]]:
         np.empty(ROOM_PX**2, np.int16),
         np.empty(padded_px * largest_px, np.uint8),
     ]
-
-
-def _colour(image: Image) -> Image:
-    if image.ndim != 3:
-        raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
-    return whole_rows(image)

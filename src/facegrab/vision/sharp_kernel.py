@@ -13,14 +13,21 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from facegrab.types import IntArray
 from facegrab.vision import mean_grid, warp_grid
 from facegrab.vision.warp_grid import FARTHEST_PX, ONE_BITS, POSITION_BITS, REACH, TAPS, TILE_PX
-from facegrab.vision.warp_kernel import Bytes, Samples, four_pixels, inlined, reach
+from facegrab.vision.warp_kernel import (
+    ROWS_AHEAD,
+    Bytes,
+    Samples,
+    four_pixels,
+    inlined,
+    prefetch_row,
+    reach,
+)
 
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -32,27 +39,9 @@ LUMA = (9798, 19235, 3735)
 
 ABREAST = 16
 """Pixels whose luma is made at once."""
-ROWS_AHEAD = 8
-"""How far ahead rows of the image are asked for (4 to 16 take the same time)."""
-LINE_BYTES = 64
-"""What a processor fetches at once."""
-
 _BYTE, _SHORT, _INT = (ir.IntType(bits) for bits in (8, 16, 32))
 
 _four_of_4, _four_of_6, _four_of_8 = (four_pixels(rows) for rows in (4, 6, 8))
-
-
-def _prefetching(_: Any, image: Any, at: Any) -> Any:
-    """Asks for a byte that will be read: rows lie too far apart for a processor to guess it."""
-
-    def generated(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        place = builder.gep(arguments[0], [arguments[1]])
-        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [place, _INT(0), _INT(3), _INT(1)])  # to be read, often, data
-        return context.get_dummy_value()
-
-    return types.void(image, types.int64), generated
 
 
 def _making_luma(_: Any, image: Any, at: Any, samples: Any, to: Any) -> Any:
@@ -80,7 +69,6 @@ def _making_luma(_: Any, image: Any, at: Any, samples: Any, to: Any) -> Any:
     return types.void(image, types.int64, samples, types.int64), generated
 
 
-_prefetch: Callable[..., None] = intrinsic(_prefetching)
 _luma_abreast: Callable[..., None] = intrinsic(_making_luma)
 
 
@@ -123,9 +111,7 @@ def _copy(
             samples[at + column] = 0
         first = (top + row) * stride + (left + begin) * COLOURS
         if row + ROWS_AHEAD < rows and top + row + ROWS_AHEAD < height:
-            ahead = first + ROWS_AHEAD * stride
-            for each in range(ahead, ahead + (end - begin) * COLOURS, LINE_BYTES):
-                _prefetch(image, each)
+            prefetch_row(image, first + ROWS_AHEAD * stride, (end - begin) * COLOURS)
         _copy_row(samples, at + begin, image, first, end - begin)
 
 

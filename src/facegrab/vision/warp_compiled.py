@@ -81,6 +81,13 @@ def whole_rows(image: Image) -> Image:
     return image if image.strides[1:] == gapless else np.ascontiguousarray(image)
 
 
+def colour_rows(image: Image) -> Image:
+    """The same of an image that has to have colours."""
+    if image.ndim != 3:
+        raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    return whole_rows(image)
+
+
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """From result to image, rounded as OpenCV's.
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -35,6 +36,11 @@ COLOURS = 3
 FINER_BITS = POSITION_BITS - STEP_BITS
 """Bits of a position that only serve to add it up."""
 
+ROWS_AHEAD = 8
+"""How far ahead rows of the image are asked for (4 to 16 take the same time)."""
+LINE_BYTES = 64
+"""What a processor fetches at once."""
+
 _BYTE, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _LANES = 4
 """Sums side by side: a vector of 128 bits, which every processor has."""
@@ -45,6 +51,29 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def inlined(function: _F) -> _F:
     compiled: _F = njit(inline="always", error_model="numpy")(function)
     return compiled
+
+
+def _prefetching(_: Any, image: Any, at: Any) -> Any:
+    """Asks for a byte that will be read: rows lie too far apart for a processor to guess it."""
+
+    def generated(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = builder.gep(arguments[0], [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, _INT(0), _INT(3), _INT(1)])  # to be read, often, data
+        return context.get_dummy_value()
+
+    return types.void(image, types.int64), generated
+
+
+_prefetch: Callable[..., None] = intrinsic(_prefetching)
+
+
+@inlined
+def prefetch_row(image: Bytes, first: int, count: int) -> None:
+    """Asks for so many bytes."""
+    for each in range(first, first + count, LINE_BYTES):
+        _prefetch(image, each)
 
 
 def _neighbours_added(builder: Any, low: Any, high: Any) -> Any:
