@@ -157,6 +157,19 @@ def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> 
     assert sharpness(luma) > 1000
 
 
+@pytest.mark.parametrize("weight", [None, np.arange(1.0, 52.0)])
+def test_many_similarities_are_each_alone_to_the_bit(weight: NDArray[np.float64] | None) -> None:
+    faces = np.random.default_rng(7).normal(300, 90, (40, 51, 2)).astype(np.float32)
+    for one_is_fixed in (False, True):
+
+        def fit(faces: NDArray[Any], fixed: bool = one_is_fixed) -> NDArray[Any]:
+            pair = (align.MEAN_FACE, faces) if fixed else (faces, align.MEAN_FACE)
+            return align.similarity(*pair, weight)
+
+        assert np.array_equal(fit(faces), [fit(face) for face in faces])
+        assert fit(faces[:0]).shape == (0, 2, 3)
+
+
 def test_blur_lowers_sharpness() -> None:
     noise = np.random.default_rng(5).integers(0, 256, (256, 256), dtype=np.uint8)
     values = [sharpness(noise)]

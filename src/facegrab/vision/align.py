@@ -100,38 +100,49 @@ def similarity(
     target: NDArray[np.floating],
     weight: NDArray[np.float64] | None = None,
 ) -> Matrix:
-    """The similarity transform that brings source points nearest to target points.
+    """The similarity transforms that bring source points nearest to target points.
 
     Least squares over rotation, uniform scale and translation, no reflection (Umeyama, PAMI
     1991; in two dimensions a linear regression of complex numbers): the least sum of
     weight * |transformed source - target|**2.
 
     Args:
-        source: (P, 2) x y.
-        target: (P, 2) x y.
+        source: (P, 2) x y, or (N, P, 2) of N faces.
+        target: (P, 2) or (N, P, 2).
         weight: (P,), positive; all are 1 without it.
 
+    Returns:
+        float64 (2, 3), or (N, 2, 3) if one of the two has N; to the bit as each alone.
+
     Raises:
-        ValueError: all source points are one and the same.
+        ValueError: all source points of a face are one and the same.
     """
     # Few calls of NumPy: five transforms a face take longer than its network otherwise.
     p, q = (each.astype(np.float64) for each in (source, target))
-    if weight is None:
-        total, wp, wq = float(len(p)), p, q
-    else:
-        each_axis = weight[:, None]
-        total, wp, wq = float(np.add.reduce(weight)), p * each_axis, q * each_axis
-    (px, py), (qx, qy) = (np.add.reduce(each).tolist() for each in (wp, wq))
-    a, b = p - [px / total, py / total], q - [qx / total, qy / total]
-    wa = a if weight is None else a * each_axis
-    norm = float(np.add.reduce((wa * a).ravel()))
-    if norm == 0.0:
+    each_axis = np.ones((1, 1)) if weight is None else weight[:, None]
+    total = float(p.shape[-2] if weight is None else np.add.reduce(weight))
+    p_sum, q_sum = (np.add.reduce(each * each_axis, axis=-2) for each in (p, q))
+    a, b = p - (p_sum / total)[..., None, :], q - (q_sum / total)[..., None, :]
+    wa = a * each_axis
+    norm = _summed(wa * a)
+    if not norm.all():
         raise ValueError("points that all coincide have no pose")
-    turn = float(np.add.reduce((wa * b).ravel())) / norm
-    lift = float(np.add.reduce(wa[:, 0] * b[:, 1] - wa[:, 1] * b[:, 0])) / norm
-    shift_x = (qx - turn * px + lift * py) / total
-    shift_y = (qy - lift * px - turn * py) / total
-    return np.array([[turn, -lift, shift_x], [lift, turn, shift_y]])
+    turn = _summed(wa * b) / norm
+    lift = np.add.reduce(wa[..., 0] * b[..., 1] - wa[..., 1] * b[..., 0], axis=-1) / norm
+    matrix = np.empty((*turn.shape, 2, 3))
+    matrix[..., 0, 0] = matrix[..., 1, 1] = turn
+    matrix[..., 0, 1], matrix[..., 1, 0] = -lift, lift
+    (px, py), (qx, qy) = p_sum.T, q_sum.T
+    matrix[..., 0, 2] = (qx - turn * px + lift * py) / total
+    matrix[..., 1, 2] = (qy - lift * px - turn * py) / total
+    return matrix
+
+
+def _summed(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the points and both axes; NumPy adds up what lies side by side in the same order."""
+    *faces, points, axes = terms.shape
+    flat = terms.reshape(*faces, points * axes)
+    return np.asarray(np.add.reduce(flat, axis=-1), np.float64)
 
 
 def extract_matrix(points68: FloatArray, size_px: int) -> Matrix:

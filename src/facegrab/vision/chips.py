@@ -76,7 +76,7 @@ def chip_poses(points5: FloatArray, size: IntArray) -> ChipPoses:
     Raises:
         ValueError: points that all coincide.
     """
-    pose = np.array([similarity(_TARGET, each) for each in points5]).reshape(-1, 2, 3)
+    pose = similarity(_TARGET, points5)
     scale = np.hypot(pose[:, 0, 0], pose[:, 1, 0])
     turn = pose[:, :, :2] / scale[:, None, None]
     centre, side = pose @ [CHIP_PX / 2, CHIP_PX / 2, 1], CHIP_PX * scale - 1
