@@ -24,7 +24,8 @@ from facegrab.store.database import Database
 from facegrab.store.index import Index
 from facegrab.summary import Plan
 from facegrab.types import Detections, Faces, FloatArray, Image, IntArray
-from facegrab.vision.align import CHIP_FACE, CHIP_PADDING, MEAN_FACE, PADDING, chip
+from facegrab.vision.align import CHIP_FACE, CHIP_PADDING, MEAN_FACE, PADDING
+from facegrab.vision.chips import cut_chips
 from facegrab.vision.feed import Feed
 from facegrab.vision.landmarks import Landmarker
 from facegrab.vision.look import Eyes
@@ -141,7 +142,7 @@ class HueRecogniser:
         self, images: Sequence[Image], image_of: IntArray, tree_box: FloatArray, points5: FloatArray
     ) -> list[Image]:
         corners = self._corners(images, image_of, tree_box)
-        return [chip(images[i], each) for i, each in zip(image_of, corners, strict=True)]
+        return cut_chips(images, image_of, corners)
 
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
         embedding = np.zeros((len(chips), self.spec.length), np.float32)

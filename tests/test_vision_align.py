@@ -1,4 +1,4 @@
-"""Similarity transforms, extracts and chips."""
+"""Similarity transforms and extracts."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_luma_of_a_large_face_is_the_extracts(
     image = np.asarray(cv2.GaussianBlur(noise, (9, 9), 0), np.uint8)
     points = face_points(angle, scale, x, y)
     luma = cv2.cvtColor(align.extract(image, points, 64), cv2.COLOR_RGB2GRAY)
-    grey = align.luma_at_own_size(image, partial(align.extract_matrix, points), 64)
+    grey = align.luma(image, *align.at_own_size(partial(align.extract_matrix, points), 64))
     # Where Lanczos overshoots at the black edge, each colour is clipped before they are mixed.
     assert np.abs(luma.astype(int) - grey).mean() < 1
 
@@ -152,18 +152,22 @@ def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> 
     """The same sharp face of about 100 px counts as sharp whatever is asked for."""
     image = np.random.default_rng(6).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     points = face_points(0.2, 80, 100, 100)
-    luma = align.luma_at_own_size(image, partial(align.extract_matrix, points), size)
+    luma = align.luma(image, *align.at_own_size(partial(align.extract_matrix, points), size))
     assert luma.shape[0] == pytest.approx(80 * 256 / 164, abs=2)
     assert sharpness(luma) > 1000
 
 
-@given(ANGLES, st.floats(1, 2000), st.floats(-3000, 3000), st.floats(-3000, 3000))
-def test_a_chip_can_be_cut_anywhere(angle: float, scale: float, x: float, y: float) -> None:
-    image = np.full((80, 60, 3), 255, np.uint8)
-    points = posed(align.CHIP_FACE, angle, scale, x, y).astype(np.float32)
-    if np.ptp(points, axis=0).max() == 0:
-        return
-    assert align.chip(image, points).shape == (150, 150, 3)
+@pytest.mark.parametrize("weight", [None, np.arange(1.0, 52.0)])
+def test_many_similarities_are_each_alone_to_the_bit(weight: NDArray[np.float64] | None) -> None:
+    faces = np.random.default_rng(7).normal(300, 90, (40, 51, 2)).astype(np.float32)
+    for one_is_fixed in (False, True):
+
+        def fit(faces: NDArray[Any], fixed: bool = one_is_fixed) -> NDArray[Any]:
+            pair = (align.MEAN_FACE, faces) if fixed else (faces, align.MEAN_FACE)
+            return align.similarity(*pair, weight)
+
+        assert np.array_equal(fit(faces), [fit(face) for face in faces])
+        assert fit(faces[:0]).shape == (0, 2, 3)
 
 
 def test_blur_lowers_sharpness() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import Any
 
 import numpy as np
+import pytest
 from fakes import HUE, PAINTED
 from numpy.typing import NDArray
 
@@ -75,6 +78,21 @@ def test_chips_go_through_in_bounded_batches_and_keep_their_order() -> None:
     assert net.batches == [BATCH, BATCH, 3]
     assert np.allclose(np.diff(vectors[:, 0]), 1 / 256, atol=1e-5)
     assert ResnetRecogniser(net, Layout(CHIP_FACE), HUE)([]).shape == (0, 128)
+
+
+def test_threads_that_embed_at_once_do_not_share_the_nets_input() -> None:
+    meeting = Barrier(2, timeout=10)
+
+    class MeetingNet(MeanNet):
+        def __call__(self, x: FloatArray) -> FloatArray:
+            meeting.wait()  # both inputs are made
+            return super().__call__(x)
+
+    recogniser = ResnetRecogniser(MeetingNet(), Layout(CHIP_FACE), HUE)
+    chips = [[np.full((150, 150, 3), value, np.uint8)] for value in (10, 90)]
+    with ThreadPoolExecutor(2) as threads:
+        dark, bright = (each[0, 0] for each in threads.map(recogniser, chips))
+    assert bright - dark == pytest.approx(80 / 256, abs=1e-5)
 
 
 def test_storable_is_what_float16_gives_back() -> None:

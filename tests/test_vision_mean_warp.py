@@ -204,7 +204,7 @@ def test_taps_hold_all_that_is_averaged(shrink: float, angle: float) -> None:
     weights = mean_grid.weights(inverse, multiple)
     assert (weights.sum(axis=(2, 3), dtype=int) == 1 << warp_grid.ONE_BITS).all()
     assert weights.min() >= 0
-    unseen = (warp_grid.TAPS - mean_compiled.rows_of(reach_px)) // 2
+    unseen = (warp_grid.TAPS - mean_grid.rows_of(reach_px)) // 2
     assert not weights[:, :, :unseen].any()
     assert not weights[:, :, warp_grid.TAPS - unseen :].any()
 

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.details import CHIP_PX
 from facegrab.types import FloatArray, Image
 from facegrab.vision.landmarks import walker_name
 
@@ -101,38 +100,49 @@ def similarity(
     target: NDArray[np.floating],
     weight: NDArray[np.float64] | None = None,
 ) -> Matrix:
-    """The similarity transform that brings source points nearest to target points.
+    """The similarity transforms that bring source points nearest to target points.
 
     Least squares over rotation, uniform scale and translation, no reflection (Umeyama, PAMI
     1991; in two dimensions a linear regression of complex numbers): the least sum of
     weight * |transformed source - target|**2.
 
     Args:
-        source: (P, 2) x y.
-        target: (P, 2) x y.
+        source: (P, 2) x y, or (N, P, 2) of N faces.
+        target: (P, 2) or (N, P, 2).
         weight: (P,), positive; all are 1 without it.
 
+    Returns:
+        float64 (2, 3), or (N, 2, 3) if one of the two has N; to the bit as each alone.
+
     Raises:
-        ValueError: all source points are one and the same.
+        ValueError: all source points of a face are one and the same.
     """
     # Few calls of NumPy: five transforms a face take longer than its network otherwise.
     p, q = (each.astype(np.float64) for each in (source, target))
-    if weight is None:
-        total, wp, wq = float(len(p)), p, q
-    else:
-        each_axis = weight[:, None]
-        total, wp, wq = float(np.add.reduce(weight)), p * each_axis, q * each_axis
-    (px, py), (qx, qy) = (np.add.reduce(each).tolist() for each in (wp, wq))
-    a, b = p - [px / total, py / total], q - [qx / total, qy / total]
-    wa = a if weight is None else a * each_axis
-    norm = float(np.add.reduce((wa * a).ravel()))
-    if norm == 0.0:
+    each_axis = np.ones((1, 1)) if weight is None else weight[:, None]
+    total = float(p.shape[-2] if weight is None else np.add.reduce(weight))
+    p_sum, q_sum = (np.add.reduce(each * each_axis, axis=-2) for each in (p, q))
+    a, b = p - (p_sum / total)[..., None, :], q - (q_sum / total)[..., None, :]
+    wa = a * each_axis
+    norm = _summed(wa * a)
+    if not norm.all():
         raise ValueError("points that all coincide have no pose")
-    turn = float(np.add.reduce((wa * b).ravel())) / norm
-    lift = float(np.add.reduce(wa[:, 0] * b[:, 1] - wa[:, 1] * b[:, 0])) / norm
-    shift_x = (qx - turn * px + lift * py) / total
-    shift_y = (qy - lift * px - turn * py) / total
-    return np.array([[turn, -lift, shift_x], [lift, turn, shift_y]])
+    turn = _summed(wa * b) / norm
+    lift = np.add.reduce(wa[..., 0] * b[..., 1] - wa[..., 1] * b[..., 0], axis=-1) / norm
+    matrix = np.empty((*turn.shape, 2, 3))
+    matrix[..., 0, 0] = matrix[..., 1, 1] = turn
+    matrix[..., 0, 1], matrix[..., 1, 0] = -lift, lift
+    (px, py), (qx, qy) = p_sum.T, q_sum.T
+    matrix[..., 0, 2] = (qx - turn * px + lift * py) / total
+    matrix[..., 1, 2] = (qy - lift * px - turn * py) / total
+    return matrix
+
+
+def _summed(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over the points and both axes; NumPy adds up what lies side by side in the same order."""
+    *faces, points, axes = terms.shape
+    flat = terms.reshape(*faces, points * axes)
+    return np.asarray(np.add.reduce(flat, axis=-1), np.float64)
 
 
 def extract_matrix(points68: FloatArray, size_px: int) -> Matrix:
@@ -157,24 +167,26 @@ def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
     return warp(image, extract_matrix(points68, size_px), size_px)
 
 
-def luma_at_own_size(
-    image: Image, matrix_for: Callable[[int], Matrix], size_px: int
-) -> NDArray[np.uint8]:
-    """The luma of the aligned face, not enlarged: enlarging would look like blur.
+def at_own_size(matrix_for: Callable[[int], Matrix], size_px: int) -> tuple[Matrix, int]:
+    """How a face is aligned without being enlarged: enlarging would look like blur.
 
     Args:
-        image: RGB uint8 (H, W, 3), the full frame.
-        matrix_for: from the image to an extract of a side in pixels.
+        matrix_for: from the full frame to an extract of a side in pixels.
         size_px: side of the extract, in which the face may be shown larger than it is.
 
     Returns:
-        uint8 (S, S); S is size_px, or less if that would enlarge the face.
+        the matrix; the side, size_px or less.
     """
     matrix = matrix_for(size_px)
     own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
-    if own_size < size_px:
-        size_px = max(own_size, SMALLEST_PX)
-        matrix = matrix_for(size_px)
+    if own_size >= size_px:
+        return matrix, size_px
+    size_px = max(own_size, SMALLEST_PX)
+    return matrix_for(size_px), size_px
+
+
+def luma(image: Image, matrix: Matrix, size_px: int) -> NDArray[np.uint8]:
+    """The luma (size_px, size_px) of an aligned face: see warp."""
     part, matrix = touched(image, matrix, size_px)
     grey = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
     return warp(grey, matrix, size_px)
@@ -276,65 +288,3 @@ def _mean_by_opencv(image: Image, matrix: Matrix, size_px: int, multiple: int) -
 
 def _warp(image: Image, matrix: Matrix, size_px: int, flags: int) -> Image:
     return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), flags=flags), np.uint8)
-
-
-def chip(image: Image, points5: FloatArray) -> Image:
-    """The recogniser's input, cut as dlib's extract_image_chip cuts it (within a grey level).
-
-    Args:
-        image: RGB uint8 (H, W, 3), the full frame.
-        points5: float32 (5, 2).
-
-    Returns:
-        RGB uint8 (150, 150, 3), black beyond the image's edge.
-    """
-    target = (CHIP_PADDING + CHIP_FACE) / (2 * CHIP_PADDING + 1) * CHIP_PX
-    pose = similarity(target, points5.astype(np.float64))
-    scale = hypot(pose[0, 0], pose[1, 0])
-    centre = pose @ [CHIP_PX / 2, CHIP_PX / 2, 1]
-    side = CHIP_PX * scale - 1
-    halvings = 0
-    while (side / 2 ** (halvings + 1) + 1) > CHIP_PX:
-        halvings += 1
-    part, origin = _surroundings(image, centre, side, pose[:, :2] / scale, halvings)
-    centre = centre - origin
-    for _ in range(halvings):
-        part, centre, side = _half(part), centre / 2 - HALVING_SHIFT, side / 2
-    step = pose[:, :2] / scale * side / (CHIP_PX - 1)
-    first = centre - step @ [(CHIP_PX - 1) / 2, (CHIP_PX - 1) / 2]
-    matrix = np.column_stack([step, first])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(part, matrix, (CHIP_PX, CHIP_PX), flags=flags), np.uint8)
-
-
-HALVING_SHIFT = np.array([1.25, 0.75])
-"""dlib's pyramid_down<2> maps a point p down to p / 2 - this."""
-
-
-def _surroundings(
-    image: Image, centre: NDArray[np.float64], side: float, turn: Matrix, halvings: int
-) -> tuple[Image, NDArray[np.float64]]:
-    """The part of the image that the chip can touch, and where it begins.
-
-    The margin and the rounding are dlib's, because they decide which pixels a halving keeps.
-    """
-    grow = 2
-    for _ in range(halvings):
-        grow = grow * 2 + 2
-    corners = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) * side / 2 @ turn.T + centre
-    height, width = image.shape[:2]
-    low = np.floor((corners.min(axis=0) - grow).clip(min=0) + 0.5).astype(int)
-    high = np.minimum(corners.max(axis=0) + grow, [width - 1, height - 1])
-    high = np.floor(high + 0.5).astype(int)
-    part = image[low[1] : max(high[1] + 1, 0), low[0] : max(high[0] + 1, 0)]
-    if part.size == 0:
-        part = np.zeros((1, 1, 3), np.uint8)
-    return part, low.astype(np.float64)
-
-
-def _half(image: Image) -> Image:
-    """Half the size by a 1 4 6 4 1 kernel, without the pixels that it would reach over the edge."""
-    rows, columns = (image.shape[0] - 3) // 2, (image.shape[1] - 3) // 2
-    if rows < 1 or columns < 1:
-        return np.zeros((1, 1, 3), np.uint8)
-    return np.asarray(cv2.pyrDown(image)[1 : rows + 1, 1 : columns + 1], np.uint8)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from facegrab.models.canvas import planes
-from facegrab.models.details import EMBEDDING_LENGTH, MEAN_RGB
+from facegrab.models.details import CHIP_PX, EMBEDDING_LENGTH, MEAN_RGB
 from facegrab.models.runtime import Net
 from facegrab.models.specs import RecogniserSpec
 from facegrab.types import FloatArray, Image, IntArray
-from facegrab.vision import align
+from facegrab.vision.chips import cut_chips
 from facegrab.vision.landmarks import Landmarker
 
 BATCH = 8
@@ -63,6 +63,7 @@ class ResnetRecogniser:
     def __init__(self, net: Net, corners: Landmarker, spec: RecogniserSpec) -> None:
         self._net = net
         self._corners = corners
+        self._canvas = _Canvas()
         self.spec = spec
 
     def chips(
@@ -70,13 +71,13 @@ class ResnetRecogniser:
     ) -> list[Image]:
         """uint8 (150, 150, 3) each, by the eye corners and the nose found within the box."""
         corners = self._corners(images, image_of, tree_box)
-        return [align.chip(images[i], each) for i, each in zip(image_of, corners, strict=True)]
+        return cut_chips(images, image_of, corners)
 
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
         """float32 (N, 128) of N chips, uint8 (150, 150, 3)."""
         parts = [np.empty((0, EMBEDDING_LENGTH), np.float32)]
         for start in range(0, len(chips), BATCH):
-            parts.append(self._net(_normalised(chips[start : start + BATCH])))
+            parts.append(self._net(self._canvas(chips[start : start + BATCH])))
         return np.concatenate(parts)
 
 
@@ -108,8 +109,19 @@ def jittered(chip: Image, count: int) -> list[Image]:
     return chips
 
 
-def _normalised(chips: Sequence[Image]) -> FloatArray:
-    batch = planes(np.stack(chips))
-    batch -= np.array(MEAN_RGB, np.float32)[:, None, None]
-    batch *= np.float32(1 / 256)
-    return batch
+class _Canvas(threading.local):
+    """Makes the net's input, in memory of its own for each thread: see models.canvas."""
+
+    def __init__(self) -> None:
+        self._planes = np.empty((3, CHIP_PX, CHIP_PX), np.uint8)
+        self._batch = np.empty((BATCH, 3, CHIP_PX, CHIP_PX), np.float32)
+
+    def __call__(self, chips: Sequence[Image]) -> FloatArray:
+        """float32 (N, 3, 150, 150) of up to BATCH chips, valid until the next call."""
+        mean = np.array(MEAN_RGB, np.float32)[:, None, None]
+        for chip, row in zip(chips, self._batch, strict=False):
+            cv2.split(chip, list(self._planes))
+            np.subtract(self._planes, mean, out=row)
+        batch = self._batch[: len(chips)]
+        batch *= np.float32(1 / 256)
+        return batch

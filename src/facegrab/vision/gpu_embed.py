@@ -14,7 +14,7 @@ from facegrab.models.gpu_half import halved
 from facegrab.models.gpu_net import open_net
 from facegrab.models.specs import RecogniserSpec
 from facegrab.types import FloatArray, Image, IntArray
-from facegrab.vision import align
+from facegrab.vision.chips import cut_chips
 from facegrab.vision.landmarks import Landmarker
 
 
@@ -42,7 +42,7 @@ class GpuResnetRecogniser:
     ) -> list[Image]:
         """uint8 (150, 150, 3) each, by the eye corners and the nose found within the box."""
         corners = self._corners(images, image_of, tree_box)
-        return [align.chip(images[i], each) for i, each in zip(image_of, corners, strict=True)]
+        return cut_chips(images, image_of, corners)
 
     def __call__(self, chips: Sequence[Image]) -> FloatArray:
         """float32 (N, 128) of N chips, uint8 (150, 150, 3)."""

@@ -10,7 +10,6 @@ from functools import partial
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facegrab.models.specs import DetectorSpec
 from facegrab.settings import AUTO
@@ -20,8 +19,8 @@ from facegrab.vision.detect import Detector, FollowingDetector, Trail
 from facegrab.vision.embed import Recogniser, jittered, storable
 from facegrab.vision.feed import Feed, Wanted
 from facegrab.vision.points import PointFinder, Points
-from facegrab.vision.quality import sharpness
 from facegrab.vision.recipes import Landmarks, mean_face, unaligned
+from facegrab.vision.sharpness import Pose, sharpness_of
 
 SMALLEST_BOX_PX = 2
 SHARPNESS_PX = 256
@@ -125,7 +124,7 @@ class Look:
         with self._timed("embed"):
             embedding = self._embed(images, image_of, points, jitter)
         with self._timed("quality"):
-            sharp = self._sharpness(images, image_of, found.box, points)
+            sharp = sharpness_of(images, image_of, _poses(found.box, points))
         return Faces(
             frame=np.array([frame.index for frame in frames], np.int64)[image_of],
             number=number,
@@ -206,27 +205,25 @@ class Look:
         means = [recogniser(jittered(chip, jitter)).mean(axis=0) for chip in chips]
         return storable(np.stack(means))
 
-    def _sharpness(
-        self, images: Sequence[Image], image_of: IntArray, box: FloatArray, points: Points
-    ) -> FloatArray:
-        values = np.empty(len(box), np.float32)
-        for row, image in enumerate(image_of):
-            face = Landmarks(box[row], points.points5[row], points.points68[row])
-            values[row] = sharpness(self._luma(images[image], face))
-        return values
-
-    def _luma(self, image: Image, face: Landmarks) -> NDArray[np.uint8]:
-        try:
-            return align.luma_at_own_size(image, partial(mean_face, face), SHARPNESS_PX)
-        except ValueError:  # points that coincide: the box says where the face is
-            return align.luma_at_own_size(image, partial(unaligned, face), SHARPNESS_PX)
-
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         with self._lock:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _poses(box: FloatArray, points: Points) -> list[Pose]:
+    """How each face is aligned in which sharpness is measured."""
+    each = zip(box, points.points5, points.points68, strict=True)
+    return [_pose(Landmarks(*face)) for face in each]
+
+
+def _pose(face: Landmarks) -> Pose:
+    try:
+        return align.at_own_size(partial(mean_face, face), SHARPNESS_PX)
+    except ValueError:  # points that coincide: the box says where the face is
+        return align.at_own_size(partial(unaligned, face), SHARPNESS_PX)
 
 
 def _flat(found: Sequence[Detections]) -> tuple[IntArray, IntArray, Detections]:

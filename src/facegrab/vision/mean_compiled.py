@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctypes import c_int64, c_void_p
-from math import ceil, hypot
+from math import hypot
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +76,10 @@ def mean(image: Image, matrix: NDArray[np.float64], size_px: int, multiple: int)
     weights = mean_grid.weights(inverse[:, :2], multiple)
     _function(
         planes.ctypes.data, *planes.strides[:2], len(planes),
-        *machine_code.addresses(positions, weights), rows_of(reach_px), size_px, result.ctypes.data,
+        *machine_code.addresses(positions, weights), int(mean_grid.rows_of(reach_px)), size_px,
+        result.ctypes.data,
     )  # fmt: skip
     return result
-
-
-def rows_of(reach_px: float) -> int:
-    """Rows of taps, in the middle, that hold what lies so far away at most: 4, 6 or 8.
-
-    Args:
-        reach_px: see mean_grid.reach_px.
-    """
-    return 2 + 2 * max(ceil(reach_px), 1)
 
 
 def _surroundings(

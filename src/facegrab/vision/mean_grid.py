@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.types import IntArray
 from facegrab.vision.warp_grid import ONE_BITS, REACH, TAPS
 
 STEP_BITS = 4
@@ -13,14 +14,24 @@ STEPS = 1 << STEP_BITS
 there are few: half a step is a 32nd of a pixel of the image, and less of one of the result."""
 
 
-def reach_px(inverse: NDArray[np.float64], multiple: int) -> float:
+def reach_px(inverse: NDArray[np.float64], multiple: IntArray | int) -> NDArray[np.float64]:
     """How far from a pixel's middle in the image the farthest of those lies that it is the mean of.
 
     Args:
-        inverse: float64 (2, 2), from the result to the image.
-        multiple: see ``weights``.
+        inverse: float64 (..., 2, 2), from the result to the image.
+        multiple: see ``weights``; one for each.
     """
-    return float(np.abs(inverse).sum(axis=1).max()) * (multiple - 1) / (2 * multiple)
+    widest = np.abs(inverse).sum(axis=-1).max(axis=-1)
+    return np.asarray(widest * (multiple - 1) / (2 * multiple), np.float64)
+
+
+def rows_of(reach_px: NDArray[np.float64]) -> IntArray:
+    """Rows of taps, in the middle, that hold what lies so far away at most: 4, 6 or 8.
+
+    Args:
+        reach_px: see above.
+    """
+    return np.asarray(2 + 2 * np.ceil(reach_px).clip(1), np.int64)
 
 
 def weights(inverse: NDArray[np.float64], multiple: int) -> NDArray[np.int16]:

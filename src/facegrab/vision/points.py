@@ -70,7 +70,7 @@ class PointFinder:
         """
         unknown = ~(np.ptp(points5, axis=1).max(axis=1) >= _SMALLEST_SPREAD_PX)
         tree_box = box.copy()
-        tree_box[~unknown] = [tree_box_of(each) for each in points5[~unknown]] or tree_box[:0]
+        tree_box[~unknown] = tree_box_of(points5[~unknown])
         points5 = points5.copy()
         if self._mesh is not None:
             points68 = self._mesh(images, image_of, tree_box)
@@ -83,15 +83,15 @@ class PointFinder:
 
 
 def tree_box_of(points5: FloatArray) -> FloatArray:
-    """The box (4,) that dlib's detector would draw around a face with these five points (5, 2).
+    """The box (..., 4) that dlib's detector would draw around a face with five points (..., 5, 2).
 
     In whole pixels, as it draws them: the trees' way depends on the last bit of the box, and points
     that a runtime computes a hundred-thousandth otherwise would move the chip by a pixel.
     """
-    pose = similarity(ARCFACE_PX, points5.astype(np.float64))
-    x, y = pose @ _BOX_CENTRE
-    half = _BOX_SIDE * float(np.hypot(pose[0, 0], pose[1, 0])) / 2
-    return np.round([x - half, y - half, x + half, y + half]).astype(np.float32)
+    pose = similarity(ARCFACE_PX, points5)
+    centre = pose @ _BOX_CENTRE
+    half = _BOX_SIDE * np.hypot(pose[..., :1, 0], pose[..., 1:, 0]) / 2
+    return np.round(np.concatenate([centre - half, centre + half], axis=-1)).astype(np.float32)
 
 
 def five_of(points68: NDArray[np.floating]) -> FloatArray:

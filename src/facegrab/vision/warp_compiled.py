@@ -58,13 +58,13 @@ def warp(image: Image, matrix: NDArray[np.float64], size_px: int) -> Image:
         ValueError: another image or matrix.
         DeviceError: Numba does not work.
     """
-    rows = _with_whole_rows(image)
+    rows = whole_rows(image)
     height, width, *colour = rows.shape
     positions = warp_grid.positions(_inverse(matrix), size_px)
     colours = colour[0] if colour else 1
     samples = np.empty(ROOM_PX * ROOM_PX * colours, np.int16)
     result = np.empty((size_px, size_px, *colour), np.uint8)
-    arrays = (positions, _weights(), samples)
+    arrays = (positions, lanczos_weights(), samples)
     _function(
         rows.ctypes.data, rows.strides[0], width, height, colours,
         *machine_code.addresses(*arrays), size_px, result.ctypes.data,
@@ -72,13 +72,20 @@ def warp(image: Image, matrix: NDArray[np.float64], size_px: int) -> Image:
     return result
 
 
-def _with_whole_rows(image: Image) -> Image:
+def whole_rows(image: Image) -> Image:
     """The image, checked, its rows without gaps: the machine code would read on."""
     if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)) or image.ndim < 2:
         raise ValueError(f"an image is uint8 (H, W, 3) or (H, W), not {image.dtype} {image.shape}")
     colours = image.shape[2] if image.ndim == 3 else 1
     gapless = (colours, 1) if image.ndim == 3 else (1,)
     return image if image.strides[1:] == gapless else np.ascontiguousarray(image)
+
+
+def colour_rows(image: Image) -> Image:
+    """The same of an image that has to have colours."""
+    if image.ndim != 3:
+        raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    return whole_rows(image)
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,5 +103,5 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def _weights() -> NDArray[np.int16]:
+def lanczos_weights() -> NDArray[np.int16]:
     return warp_grid.weights()

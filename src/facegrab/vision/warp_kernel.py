@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import cfunc, njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -35,6 +36,11 @@ COLOURS = 3
 FINER_BITS = POSITION_BITS - STEP_BITS
 """Bits of a position that only serve to add it up."""
 
+ROWS_AHEAD = 8
+"""How far ahead rows of the image are asked for (4 to 16 take the same time)."""
+LINE_BYTES = 64
+"""What a processor fetches at once."""
+
 _BYTE, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _LANES = 4
 """Sums side by side: a vector of 128 bits, which every processor has."""
@@ -42,9 +48,32 @@ _LANES = 4
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _inlined(function: _F) -> _F:
+def inlined(function: _F) -> _F:
     compiled: _F = njit(inline="always", error_model="numpy")(function)
     return compiled
+
+
+def _prefetching(_: Any, image: Any, at: Any) -> Any:
+    """Asks for a byte that will be read: rows lie too far apart for a processor to guess it."""
+
+    def generated(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        place = builder.gep(arguments[0], [arguments[1]])
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _INT, _INT, _INT])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [place, _INT(0), _INT(3), _INT(1)])  # to be read, often, data
+        return context.get_dummy_value()
+
+    return types.void(image, types.int64), generated
+
+
+_prefetch: Callable[..., None] = intrinsic(_prefetching)
+
+
+@inlined
+def prefetch_row(image: Bytes, first: int, count: int) -> None:
+    """Asks for so many bytes."""
+    for each in range(first, first + count, LINE_BYTES):
+        _prefetch(image, each)
 
 
 def _neighbours_added(builder: Any, low: Any, high: Any) -> Any:
@@ -90,28 +119,43 @@ def _grey_levels(builder: Any, sums: Sequence[Any], less: int) -> Any:
     return builder.trunc(level, ir.VectorType(_BYTE, _LANES))
 
 
+def _summed(
+    builder: Any, samples: Any, at: Any, row_step: Any, weights: Sequence[Any], first_row: int
+) -> Any:
+    """The taps that begin at ``at``, as a vector whose lanes are still to be added up."""
+    sums = ir.Constant(ir.VectorType(_INT, _LANES), [0] * _LANES)
+    for row, weight in enumerate(weights, first_row):
+        place = builder.add(at, builder.mul(row_step, _LONG(row)))
+        products = builder.mul(_eight(builder, samples, place), weight)
+        # Neighbours at once: LLVM sees that here it can multiply int16.
+        sums = builder.add(sums, _neighbours_added(builder, products, products))
+    return sums
+
+
+def _row_weights(builder: Any, weights: Any, first: Any, looked_at: range) -> list[Any]:
+    return [_eight(builder, weights, builder.add(first, _LONG(row * TAPS))) for row in looked_at]
+
+
+def _middle(rows: int) -> range:
+    """So many rows of taps in the middle."""
+    return range((TAPS - rows) // 2, (TAPS + rows) // 2)
+
+
 def pixel(colours: int, rows: int = TAPS) -> Callable[..., None]:
     """Makes ``pixel(samples, at, colour_step, row_step, weights, first, result, to)``.
 
     It writes one pixel's colours from the taps that begin at ``at``. Samples are int16 or uint8.
     Of the rows of taps only so many in the middle are looked at.
     """
-    looked_at = range((TAPS - rows) // 2, (TAPS + rows) // 2)
+    looked_at = _middle(rows)
 
     def generated(context: Any, builder: Any, _: Any, arguments: Sequence[Any]) -> Any:
         samples, at, colour_step, row_step, weights, first, result, to = arguments
-        row_weights = [
-            _eight(builder, weights, builder.add(first, _LONG(row * TAPS))) for row in looked_at
-        ]
+        row_weights = _row_weights(builder, weights, first, looked_at)
         sums = [ir.Constant(ir.VectorType(_INT, _LANES), [0] * _LANES)] * _LANES
         for colour in range(colours):
             start = builder.add(at, builder.mul(colour_step, _LONG(colour)))
-            for row, weight in zip(looked_at, row_weights, strict=True):
-                place = builder.add(start, builder.mul(row_step, _LONG(row)))
-                products = builder.mul(_eight(builder, samples, place), weight)
-                # Neighbours at once: LLVM sees that here it can multiply int16.
-                pairs = _neighbours_added(builder, products, products)
-                sums[colour] = builder.add(sums[colour], pairs)
+            sums[colour] = _summed(builder, samples, start, row_step, row_weights, looked_at.start)
         levels = _grey_levels(builder, sums, 128 if samples.type.pointee == _BYTE else 0)
         for colour in range(colours):
             target = builder.gep(result, [builder.add(to, _LONG(colour))])
@@ -129,19 +173,51 @@ def pixel(colours: int, rows: int = TAPS) -> Callable[..., None]:
     return made
 
 
+def four_pixels(rows: int = TAPS) -> Callable[..., None]:
+    """Makes ``four(samples, row_step, weights, a, b, c, d, result, to)``.
+
+    What ``pixel`` does for grey, of samples that are int16, for four pixels that lie side by side
+    in the result: what is left to do when taps are summed is done once for all four. Of each it is
+    told where its taps begin, and its weights.
+    """
+    looked_at = _middle(rows)
+
+    def generated(context: Any, builder: Any, _: Any, arguments: Sequence[Any]) -> Any:
+        samples, row_step, weights, *four, result, to = arguments
+        sums = []
+        for each in four:
+            at, first = (builder.extract_value(each, place) for place in (0, 1))
+            row_weights = _row_weights(builder, weights, first, looked_at)
+            sums.append(_summed(builder, samples, at, row_step, row_weights, looked_at.start))
+        levels = _grey_levels(builder, sums, 0)
+        target = builder.bitcast(builder.gep(result, [to]), levels.type.as_pointer())
+        builder.store(levels, target).align = 1
+        return context.get_dummy_value()
+
+    def typed(
+        _: Any, samples: Any, row_step: Any, weights: Any, a: Any, b: Any, c: Any, d: Any,
+        result: Any, to: Any,
+    ) -> Any:  # fmt: skip
+        four = [types.UniTuple(types.int64, 2)] * 4
+        return types.void(samples, types.int64, weights, *four, result, types.int64), generated
+
+    made: Callable[..., None] = intrinsic(typed)
+    return made
+
+
 _colour_pixel = pixel(COLOURS)
 _grey_pixel = pixel(1)
 
 
-@_inlined
-def _reach(positions: IntArray, a: int, b: int, c: int, d: int) -> tuple[int, int]:
+@inlined
+def reach(positions: IntArray, a: int, b: int, c: int, d: int) -> tuple[int, int]:
     """First and last sample of a tile along an axis; positions[a] to [b] plus [c] to [d]."""
     low = min(positions[a], positions[b]) + min(positions[c], positions[d])
     high = max(positions[a], positions[b]) + max(positions[c], positions[d])
     return (low >> POSITION_BITS) - REACH, (high >> POSITION_BITS) - REACH + TAPS - 1
 
 
-@_inlined
+@inlined
 def _copy(
     samples: Samples,
     image: Bytes,
@@ -204,8 +280,8 @@ def _warp(
         last_y = min(first_y + TILE_PX, size) - 1
         for first_x in range(0, size, TILE_PX):
             last_x = min(first_x + TILE_PX, size) - 1
-            left, right = _reach(positions, first_x, last_x, down_x + first_y, down_x + last_y)
-            top, bottom = _reach(
+            left, right = reach(positions, first_x, last_x, down_x + first_y, down_x + last_y)
+            top, bottom = reach(
                 positions, across_y + first_x, across_y + last_x, down_y + first_y, down_y + last_y
             )
             columns, rows = right - left + 1, bottom - top + 1
