@@ -121,9 +121,8 @@ class Walk:
         """Does all sources; what cannot be read is noted, unless it is all that there is."""
         on_the_way: deque[Visit] = deque()
         with ExitStack() as stack:
-            engine = self._engine_of(self._orders) if self._orders else None
-            if engine:
-                self._engine = stack.enter_context(engine)
+            if self._orders:
+                self._engine = self._entered(self._orders, stack)
             for source in sources:
                 with self._noting(source):
                     visit = self._prepared(source, stack.enter_context(ExitStack()))
@@ -135,6 +134,14 @@ class Walk:
         if self._last_error and len(self._summary.failed) == len(sources):
             self._summary.failed.pop()  # it is told by the error
             raise self._last_error
+
+    def _entered(self, orders: Orders, stack: ExitStack) -> Engine | None:
+        """The engine, which the stack closes; one that began early if there is one."""
+        early = self._early.take_engine(orders, stack) if self._early else None
+        if early:
+            return early
+        engine = self._engine_of(orders)
+        return stack.enter_context(engine) if engine else None
 
     def _engine_of(self, orders: Orders) -> Engine | None:
         return engine_of(orders)
