@@ -112,7 +112,7 @@ class _Actor:
     def _begin(self) -> _Call:
         return self.cluster.begun(self)
 
-    def _see(self, task: Task) -> _Call:
+    def _see(self, task: Task, _: None) -> _Call:
         return self.cluster.asked(self, task)
 
 
@@ -205,6 +205,10 @@ class Imagined:
         if not there:
             self.now = end
         return there[:num_returns], None
+
+    def put(self, value: Any) -> Any:
+        """Where workers find it."""
+        return value
 
     def get(self, call: _Call) -> Any:
         """What came of it."""

@@ -168,6 +168,18 @@ def with_cover(sound: Path, path: Path, picture: Image) -> Path:
     return path
 
 
+def spoil(path: Path, number: int, keep: int = 16) -> Path:
+    """A copy next to it; of a packet only the head is left, which says what kind of frame it is."""
+    with av.open(str(path)) as file:
+        packet = [each for each in file.demux(video=0) if each.size][number]
+    assert packet.pos is not None
+    data = bytearray(path.read_bytes())
+    data[packet.pos + keep : packet.pos + packet.size] = bytes(packet.size - keep)
+    spoilt = path.with_name(f"spoilt{path.suffix}")
+    spoilt.write_bytes(data)
+    return spoilt
+
+
 def truncate(path: Path, keep: float = 0.6) -> Path:
     """A copy next to it that holds the first part of the bytes."""
     data = path.read_bytes()

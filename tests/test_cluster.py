@@ -32,10 +32,11 @@ from servers import serving, without_proxies
 
 from facegrab.address import located
 from facegrab.cataloguing import scan_into
+from facegrab.early import Early
 from facegrab.errors import DeviceError, FaceGrabError, MissingError, SettingError, WeightsError
 from facegrab.grab import FaceGrab
 from facegrab.media import segments
-from facegrab.media.source import Source
+from facegrab.media.source import Source, find_sources
 from facegrab.merging import merge
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.summary import Summary
@@ -176,13 +177,13 @@ def scan(index: Path, films: list[Path], *, address: str | None = None, **proces
 
 def run(
     red: Path, films: list[Path], folder: Path, address: str | None = None,
-    eyes: Eyes | None = None, watcher: Any = None, **process: Any,
+    eyes: Eyes | None = None, watcher: Any = None, early: Early | None = None, **process: Any,
 ) -> Summary:  # fmt: skip
     grab = FaceGrab(
         red, RecognitionSettings(0.6, jitter=1), settings_of(address, **process),
         eyes=eyes or painted_eyes(),
     )  # fmt: skip
-    return grab.process(list(films), folder, watcher=watcher)
+    return grab.process(list(films), folder, watcher=watcher, early=early)
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +208,15 @@ def test_a_run(cluster: Any, red: Path, films: list[Path], local: Path, tmp_path
     assert_same(tmp_path / "out", local)
     assert summary.warnings == []
     assert summary.faces_written == 2 * FRAMES + 5 + 9
+
+
+def test_workers_that_began_early_with_other_networks_are_in_nobodys_way(
+    cluster: Any, red: Path, films: list[Path], local: Path, tmp_path: Path
+) -> None:
+    (source,) = find_sources([films[0]])
+    with Early(source, settings_of(cluster.address)) as early:
+        run(red, films, tmp_path / "out", cluster.address, early=early)
+    assert_same(tmp_path / "out", local)
 
 
 def test_a_scan_with_relative_paths(

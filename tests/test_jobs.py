@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import another, truncate, write_clip, write_image
-from fakes import contents, paint, painted_eyes, pictures, rows, scene
+from clips import another, spoil, truncate, write_clip, write_image
+from fakes import contents, paint, painted_eyes, pictures, query, rows, scene
 
 from facegrab import crew
 from facegrab.cataloguing import scan_into
@@ -118,6 +118,24 @@ def test_damage_is_counted_and_the_rest_is_read_by_one(
     two = run(red, damaged, tmp_path / "two", jobs=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert rows(tmp_path / "one") == rows(tmp_path / "two")
+    assert one.frames_damaged == two.frames_damaged > 0
+    assert one.warnings == two.warnings
+
+
+def test_a_segment_whose_first_frame_is_damaged_is_of_the_one_before(
+    red: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facegrab.media.plan.TRIAL_FRAMES", 4)
+    damaged = spoil(film, 12)
+    one = run(red, damaged, tmp_path / "one")
+    two = run(red, damaged, tmp_path / "two", jobs=2)
+    ends = "SELECT number, start, next, frames_looked_at FROM segment ORDER BY number"
+    # What FFmpeg makes of the damaged part differs from one reading to the next.
+    sound = "SELECT * FROM face WHERE frame < 12 OR frame >= 16 ORDER BY frame, number"
+    for question in (ends, sound):
+        of_one, of_two = (query(tmp_path / each, question) for each in ("one", "two"))
+        assert of_one == of_two
+        assert len(of_one) > 4
     assert one.frames_damaged == two.frames_damaged > 0
     assert one.warnings == two.warnings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import another, write_clip, write_image
+from clips import another, spoil, write_clip, write_image
 from fakes import PaintedDetector, contents, paint, painted_eyes, rows, scene
 
 from facegrab.cataloguing import scan_into
@@ -262,6 +262,21 @@ def test_damage_ends_the_joint_part_and_one_reads_on(
         one, other = (ask(tmp_path / name, question) for name in ("all.db", "one.db"))
         assert [row[1:] for row in one] == [row[1:] for row in other]
     assert merge(paths, tmp_path / "all.db").broken == []
+
+
+def test_a_segment_whose_first_frame_is_damaged_is_of_the_one_before(
+    films: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facegrab.media.plan.TRIAL_FRAMES", 4)
+    damaged = spoil(films[0], 12)
+    scan(tmp_path / "one.db", [damaged])
+    paths = shards(tmp_path, [damaged], 3)
+    assert merge(paths, tmp_path / "all.db").broken == [str(damaged)]
+    scan(tmp_path / "all.db", [damaged])
+    ends = "SELECT number, start, next, frames_looked_at FROM segment ORDER BY number"
+    one, joined = (ask(tmp_path / name, ends) for name in ("one.db", "all.db"))
+    assert one == joined
+    assert len(one) == 5
 
 
 def test_every_segment_is_one_shares(films: list[Path]) -> None:

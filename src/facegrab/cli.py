@@ -130,7 +130,8 @@ def _run(
 
             check(Path(options.output))
         index = Path(options.index or Path(options.output, "facegrab.db"))
-        with Early(sources[0], process, index) as early:
+        bucket = mirror.address if mirror and mirror.away else None
+        with Early(sources[0], process, index, recognition, bucket) as early:
             # All else is loaded while the first film is decoded.
             from facegrab.grab import FaceGrab
             from facegrab.people.who import named, people_in
@@ -152,7 +153,7 @@ def _run(
                 early=early,
                 onlooker=live,
                 committed=mirror.follow if mirror else None,
-                bucket=mirror.address if mirror and mirror.away else None,
+                bucket=bucket,
             )
         picked = _pick(screen, summary, options)
         report = _report(summary, options.output)

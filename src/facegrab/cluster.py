@@ -69,7 +69,10 @@ class Cluster:
         # Of one card as many workers as --jobs says.
         self._gpus = 1 / process.jobs if process.device == CUDA else 0.0
         process = replace(process, threads=self._cpus)
-        self._orders = replace(orders, process=process, folder=None)
+        self._orders = replace(orders, process=process, folder=None, asked=None)
+        self._for = orders
+        self._asked: Any = None
+        """Where workers find who is asked for."""
         self._ours = False
         self._hands: dict[Any, _Hand] = {}
         """Workers by what they are waited for: that they are ready, or a segment."""
@@ -152,6 +155,20 @@ class Cluster:
             )
         self._grow()
 
+    def ask(self, orders: Orders) -> bool:
+        """Says who is asked for, to workers that began before it was known.
+
+        Args:
+            orders: what they would have to know now.
+
+        Returns:
+            False where they began with others: nothing is said then.
+        """
+        known = replace(self._for, asked=orders.asked, folder=orders.folder)
+        if known == orders:
+            self._for = orders
+        return known == orders
+
     def ready(self) -> None:
         """Waits until one of the workers is ready, and gives out what there is to do.
 
@@ -161,6 +178,7 @@ class Cluster:
         if self._thread:
             return
         self.wait_for_workers()
+        self._asked = self._ray.put(self._for.asked)
         self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
         self._thread.start()
 
@@ -305,7 +323,7 @@ class Cluster:
         while self._idle and (job := self._desk.next(self._workers, now)):
             hand = self._idle.pop()
             hand.job, hand.since = job, now
-            self._hands[hand.actor.see.remote(job.task)] = hand
+            self._hands[hand.actor.see.remote(job.task, self._asked)] = hand
 
     def _end_vain(self, now: float) -> None:
         """Ends workers that are late with what others have done; others come in their places."""

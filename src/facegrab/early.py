@@ -1,4 +1,4 @@
-"""A source whose first frames are decoded while modules and networks load."""
+"""What begins while modules and networks load: decoding a source, or the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
 from facegrab.prefetch import join
-from facegrab.settings import LOCAL, ProcessSettings
+from facegrab.settings import LOCAL, RAY, ProcessSettings, RecognitionSettings
 from facegrab.types import Frame
+
+if TYPE_CHECKING:
+    from facegrab.cluster import Cluster
+    from facegrab.task import Engine, Orders
 
 MOST_BYTES = 128 * 2**20
 """Of frames decoded before the run: four batches, less than the run itself keeps alive."""
@@ -24,29 +29,45 @@ MOST_BYTES = 128 * 2**20
 class Early:
     """Decodes the first source of a run before the run begins; use it as a context manager.
 
-    A source that cannot be opened is left to the run, which says so.
+    A source that cannot be opened is left to the run, which says so. Where a cluster does it, its
+    workers begin: they load networks, too, and who is asked for they need not know for that.
 
     Args:
         source: the first one.
         settings: how it will be read.
         index: nothing is decoded if there is such a file: it may know the source, or where to go
             on with it.
+        recognition: how faces will be compared.
+        bucket: that workers of a cluster put extracts into, if they do.
+
+    Raises:
+        DeviceError: as a context manager: there is no such cluster.
     """
 
     def __init__(
-        self, source: Source, settings: ProcessSettings, index: Path | None = None
+        self,
+        source: Source,
+        settings: ProcessSettings,
+        index: Path | None = None,
+        recognition: RecognitionSettings | None = None,
+        bucket: str | None = None,
     ) -> None:
         given_away = settings.jobs > 1 or settings.engine != LOCAL or settings.shard is not None
         known = index is not None and os.path.exists(index)  # noqa: PTH110 - no name is too long
         self._idle = given_away or known
         self._source = source
         self._settings = settings
+        self._recognition = recognition or RecognitionSettings()
+        self._bucket = bucket
+        self._cluster: Cluster | None = None
         self._stack = ExitStack()
         self._open: tuple[FrameReader, Iterator[Frame]] | None = None
         self.seconds = 0.0
         """Spent on decoding so far."""
 
     def __enter__(self) -> Early:
+        if self._settings.engine == RAY and self._settings.shard is None:
+            self._cluster = self._stack.enter_context(self._workers())
         if self._idle:
             return self
         settings = self._settings
@@ -73,6 +94,30 @@ class Early:
         taken, self._open = self._open, None
         stack.push(self._stack.pop_all())
         return taken
+
+    def take_engine(self, orders: Orders, stack: ExitStack) -> Engine | None:
+        """The workers of a cluster, once, if they began with what these orders say.
+
+        If they did not they are ended: others would wait for their places.
+
+        Args:
+            orders: what they have to know.
+            stack: closes them in place of this object.
+        """
+        cluster, self._cluster = self._cluster, None
+        if cluster is None:
+            return None
+        if not cluster.ask(orders):
+            self._stack.close()
+            return None
+        stack.push(self._stack.pop_all())
+        return cluster
+
+    def _workers(self) -> Cluster:
+        from facegrab.cluster import Cluster  # Ray is loaded where it is asked for
+        from facegrab.task import Orders
+
+        return Cluster(Orders(self._settings, self._recognition, bucket=self._bucket))
 
     def _timed(self, reader: FrameReader) -> Iterator[Frame]:
         frames = iter(reader)

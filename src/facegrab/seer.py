@@ -13,6 +13,7 @@ from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source
 from facegrab.memory import collect_rarely
+from facegrab.people.judge import Asked
 from facegrab.shelf import Shelf
 from facegrab.store.album import Tray
 from facegrab.task import Orders, Part, Task, Worker
@@ -88,11 +89,12 @@ class Seer:
         except FaceGrabError as error:
             return Refused(error, host)
 
-    def see(self, task: Task) -> Part | Refused:
-        """Looks through a segment."""
+    def see(self, task: Task, asked: Asked | None) -> Part | Refused:
+        """Looks through a segment; see Orders for who is asked, which may be known late."""
         try:
             task = task if self._is_there else _from(self._folder, task)
             self._check(task)
+            self._opened().ask(asked)
             part = self._looked(task)
         except FaceGrabError as error:
             return Refused(error, _host())

@@ -168,16 +168,19 @@ class Worker:
 
     def __init__(self, orders: Orders, look: Look | None = None, tray: Tray | None = None) -> None:
         self._process = orders.process
-        choice = choice_of(orders.recognition, orders.process, orders.eyes)
+        choice = self._choice = choice_of(orders.recognition, orders.process, orders.eyes)
         self._look = look or Opener(choice, orders.process, orders.eyes)()
         self.computed = self._look.eyes.computed
         """What the networks run on."""
         self._question: Question | None = None
         self._album: Album | Tray | None = tray
-        if orders.asked is not None and (tray or orders.folder):
-            self._question = Question(orders.asked, choice, orders.process)
+        self.ask(orders.asked)
         if self._question and orders.folder and not tray:
             self._album = Album(orders.folder)
+
+    def ask(self, asked: Asked | None) -> None:
+        """Who is asked for from now on; None: nothing is cut out."""
+        self._question = None if asked is None else Question(asked, self._choice, self._process)
 
     def see(self, task: Task) -> Part:
         """Looks through a segment."""

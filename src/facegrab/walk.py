@@ -121,9 +121,8 @@ class Walk:
         """Does all sources; what cannot be read is noted, unless it is all that there is."""
         on_the_way: deque[Visit] = deque()
         with ExitStack() as stack:
-            engine = self._engine_of(self._orders) if self._orders else None
-            if engine:
-                self._engine = stack.enter_context(engine)
+            if self._orders:
+                self._engine = self._entered(self._orders, stack)
             for source in sources:
                 with self._noting(source):
                     visit = self._prepared(source, stack.enter_context(ExitStack()))
@@ -135,6 +134,14 @@ class Walk:
         if self._last_error and len(self._summary.failed) == len(sources):
             self._summary.failed.pop()  # it is told by the error
             raise self._last_error
+
+    def _entered(self, orders: Orders, stack: ExitStack) -> Engine | None:
+        """The engine, which the stack closes; one that began early if there is one."""
+        early = self._early.take_engine(orders, stack) if self._early else None
+        if early:
+            return early
+        engine = self._engine_of(orders)
+        return stack.enter_context(engine) if engine else None
 
     def _engine_of(self, orders: Orders) -> Engine | None:
         return engine_of(orders)
@@ -344,26 +351,37 @@ class Walk:
         return scan_as(visit.frames, look, self._settings, pictures=bool(visit.source.images))
 
     def _relayed(self, visit: Visit, relay: Relay, look: Look) -> Generator[Scanned, None, None]:
-        """What others see, in order. From a segment on that holds damage it is seen here.
+        """What others see, in order. From the segment before one that holds damage it is seen here.
 
         Damage may throw the frames' numbers off, and then only whoever has read all that is before
-        knows them.
+        knows them. And only who begins a segment decodes its first frame: if that is damaged, the
+        segment before goes on.
         """
+        last: tuple[Segment, Part] | None = None
         while visit.parts:
             segment, future = visit.parts.popleft()
             after = first_of(each for each, _ in visit.parts)
             part = self._taken(segment, future, after)
             if part is None or not is_sound(part, segment, after):
+                begin = segment if last is None or last[1].aside else last[0]
                 every, device = self._settings.skip_frames + 1, self._settings.device
-                reader = open_source(visit.source, every, device, segment)
+                reader = open_source(visit.source, every, device, begin)
                 relay.go_on(visit.stack.enter_context(reader))
                 visit.frames = self._timed_decode(reader)
                 yield from self._batches(visit, reader, look)
                 return
-            relay.take(part)
-            for stage, seconds in part.seconds.items():
-                self._summary.add_seconds(stage, seconds)
-            yield from part.batches
+            if last:
+                yield from self._passed_on(last[1], relay)
+            last = segment, part
+        if last:
+            yield from self._passed_on(last[1], relay)
+
+    def _passed_on(self, part: Part, relay: Relay) -> tuple[Scanned, ...]:
+        """The batches of a segment that others have seen."""
+        relay.take(part)
+        for stage, seconds in part.seconds.items():
+            self._summary.add_seconds(stage, seconds)
+        return part.batches
 
     def _taken(self, segment: Segment, future: Future[Part], after: Segment | None) -> Part | None:
         """What came of a segment; None if it does not begin as was planned."""

@@ -17,6 +17,7 @@ from facegrab.media.clock import Clock
 from facegrab.media.container import ticks
 from facegrab.media.demuxing import Demuxing, Reach
 from facegrab.media.geometry import frame_turn, upright_size
+from facegrab.media.nal import is_surely_key
 from facegrab.media.segments import Cuts
 from facegrab.media.skippable import is_skippable
 from facegrab.media.tally import Tally
@@ -59,7 +60,8 @@ class Decoding:
         tally: counts here what was gone past and what was damaged.
         start: segment that is the first one here.
         reach: how it is reached.
-        only: nothing after that segment is wanted.
+        only: nothing after that segment is wanted. The key frame after it is not decoded where its
+            packet tells all that is said of it: whoever begins there finds out whether it is sound.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Decoding:
         # The time of the frame that must come out first.
         self._awaited = start.pts if start else None
         self._failures = 0
+        self._ended = False
         tick_seconds, frame_seconds = ticks(self._stream)
         self._clock = Clock(tick_seconds, frame_seconds, start.origin if start else None)
         self._clock.is_steady = not start or start.is_steady
@@ -117,24 +120,58 @@ class Decoding:
         its, and sound.
         """
         for packet, wanted in self._ahead:
-            frames = self._decode(packet, wanted=wanted)
+            if packet and self._only and self._parts(packet):
+                yield from self._sound(self._decode(None, wanted=True))
+                if self._ended or self._ends_before(packet):
+                    return
+                self._stream.codec_context.flush_buffers()
+            yield from self._sound(self._decode(packet, wanted=wanted))
             if self._failures == MAX_FAILURES:
                 self._file.notes.append(f"gave up after {MAX_FAILURES} damaged frames in a row")
                 return
-            for frame in frames:
-                if self._is_earlier(frame):
-                    continue
-                if self._awaited is not None:
-                    return
-                decoded = self._number(frame)
-                if decoded and self._only and len(self.segments) > 1:
-                    return
-                if decoded:
-                    self._tally.add_sound()
-                    yield decoded
+            if self._ended:
+                return
         self._tally.add_left_out(self._ahead.rest())
         self._tally.end_segment(self._cuts.packets_in_segment)
         self._file.note_cut()
+
+    def _sound(self, frames: list[av.VideoFrame]) -> Iterator[Decoded]:
+        """Those that are, up to the end of what is wanted."""
+        for frame in frames:
+            if self._is_earlier(frame):
+                continue
+            decoded = None if self._awaited is not None else self._number(frame)
+            self._ended = self._awaited is not None or (self._only and len(self.segments) > 1)
+            if self._ended:
+                return
+            if decoded:
+                self._tally.add_sound()
+                yield decoded
+
+    def _parts(self, packet: Packet[VideoStream]) -> bool:
+        """Whether a segment begins with a packet, as far as packets tell, and none is in doubt."""
+        codec = self._stream.codec_context
+        return self._cuts.parts(packet) and is_surely_key(
+            codec.name, codec.extradata or b"", memoryview(packet)
+        )
+
+    def _ends_before(self, packet: Packet[VideoStream]) -> bool:
+        """Whether the segment has ended with all frames before a packet; notes the next one then.
+
+        What is noted is what would be if the packet's frame, which is sound, had come out.
+        """
+        if self._awaited is not None:
+            return True
+        if not self._clock.is_later(packet.pts):
+            return False
+        trial, is_steady = self._ahead.trial, self._clock.is_steady
+        index, left_out = self._ahead.number(packet.pts)
+        self._tally.add_left_out(left_out)
+        if index is None:
+            return False
+        self._clock.seconds(packet.pts)
+        self._begin_next(packet.pts, index, trial, is_steady=is_steady)
+        return True
 
     def count_damaged(self) -> None:
         """A frame was damaged."""
@@ -184,7 +221,7 @@ class Decoding:
             self._begin_first(frame, index, trial)
         # What packets call a key frame may be the start of a slow refresh; the frame is none then.
         elif frame.key_frame and is_later:
-            self._begin_next(frame, index, trial, is_steady=is_steady)
+            self._begin_next(frame.pts, index, trial, is_steady=is_steady)
         return Decoded(index, seconds, self.segments[-1].number, frame)
 
     def _begin_first(self, frame: av.VideoFrame, index: int, trial: int | None) -> None:
@@ -195,10 +232,10 @@ class Decoding:
         )
 
     def _begin_next(
-        self, frame: av.VideoFrame, index: int, trial: int | None, *, is_steady: bool
+        self, pts: int | None, index: int, trial: int | None, *, is_steady: bool
     ) -> None:
-        """Note the segment that begins with this frame, if one does."""
-        begins = self._cuts.begins(frame.pts)
+        """Note the segment that begins with the frame of this time, if one does."""
+        begins = self._cuts.begins(pts)
         if begins is None:
             return
         packets, pos = begins
@@ -211,7 +248,7 @@ class Decoding:
                 first_frame=index,
                 frames_read=self._tally.read,
                 frames_damaged=self._tally.damaged,
-                pts=frame.pts,
+                pts=pts,
                 pos=pos,
                 trial=trial,
                 is_steady=is_steady,

@@ -37,7 +37,7 @@ def plan(source: Source, every: int = 1) -> tuple[Segment, ...] | None:
     Read one by one (``open_source(..., start=segment, only=True)``), in any order or at once, they
     are what one reader reads. Before all but the first ``frames_damaged`` is taken to be 0: where
     the reader of one ends with another next segment than is planned, the file is damaged and the
-    plan is void from there on.
+    plan is void from there on. Where one does not begin it is void from the segment before on.
 
     Of a video all packets are read, and the first frames decoded; at the start of a segment one
     more where its packet does not tell that it is a key frame.

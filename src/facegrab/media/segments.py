@@ -57,10 +57,10 @@ class Cuts(Generic[P]):
         self._held: deque[P | None] = deque()
         self._held_bytes = 0
         self._settled = 0
-        # Of key frames, by their times, first bytes while their places are not certain yet; then
-        # places and first bytes.
-        self._keys: dict[int, int | None] = {}
-        self._place: dict[int, tuple[int, int | None]] = {}
+        # Of key frames, by their times, first bytes and how many packets come before them, while
+        # their places are not certain yet; then places too.
+        self._keys: dict[int, tuple[int | None, int]] = {}
+        self._place: dict[int, tuple[int, int | None, int]] = {}
         self._place_before = 0
         self.is_ordered = True
         """Whether all packets so far had times in order."""
@@ -95,8 +95,20 @@ class Cuts(Generic[P]):
             return None
         self._drops = True
         self._begun, before = pts, self._place_before
-        self._place_before, pos = self._place[pts]
+        self._place_before, pos, _ = self._place[pts]
         return self._place_before - before, pos
+
+    def parts(self, packet: P | None) -> bool:
+        """Whether a segment begins with a packet's frame, if it is sound and a key frame.
+
+        And nothing that comes after it is shown before it. To be asked of each packet when it is
+        decoded.
+        """
+        pts = packet.pts if packet else None
+        if pts is None or self._begun is None or pts not in self._place:
+            return False
+        place, _, packets = self._place[pts]
+        return place == packets and pts - self._begun >= self._ticks
 
     def is_past(self, pts: int | None) -> bool:
         """It comes late, as some do after damage, and belongs to a segment that has ended."""
@@ -126,7 +138,7 @@ class Cuts(Generic[P]):
         full = len(self._held) > MAX_HELD or self._held_bytes > MAX_HELD_BYTES
         self.is_ordered = self._ranks.add(packet.pts) and not full
         if packet.is_keyframe and self.is_ordered and packet.pts is not None:
-            self._keys[packet.pts] = packet.pos
+            self._keys[packet.pts] = packet.pos, self.packet_count - 1
         self._settle()
 
     def _leads(self, pts: int | None) -> bool:
@@ -143,7 +155,7 @@ class Cuts(Generic[P]):
             return
         for pts in self._ranks.settled(*waiting):
             if pts in self._keys:
-                self._place[pts] = self._settled, self._keys.pop(pts)
+                self._place[pts] = self._settled, *self._keys.pop(pts)
             self._settled += 1
 
     def _waits(self, packet: P | None) -> bool:

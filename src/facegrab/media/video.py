@@ -54,7 +54,8 @@ class VideoReader(FrameReader):
             does not decode the file's first frame, the processor decodes all, and a warning says
             why.
         start: segment to begin with, of a reader of the same file and ``every``; None: the first.
-        only: no segment after that is read. What comes after it has its place in ``segments``.
+        only: no segment after that is read. What comes after it has its place in ``segments``, but
+            whether its first frame is sound may be left to whoever begins with it.
 
     Raises:
         MediaError: the file is no video, nothing in it can be decoded, or it does not hold the
