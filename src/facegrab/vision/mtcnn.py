@@ -168,6 +168,8 @@ class MtcnnDetector:
         feeds: Sequence[Feed],
     ) -> None:
         """Looks at all of some images."""
+        if not which:
+            return
         some, their = [views[n] for n in which], [feeds[n] for n in which]
         each = self._judged(self._proposed(some, their), some, their)
         trails.update(zip(which, map(_trail, some, each), strict=True))
