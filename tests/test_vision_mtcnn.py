@@ -100,16 +100,16 @@ def test_crops_lie_where_the_box_is(box: list[float]) -> None:
     """At every halving: pixel i shows the place i + .5 steps from the edge."""
     crop = Halvings(ramp(201, 151)).crops(np.array([box], np.float32), 24)[0]
     middle = (np.arange(24) + 0.5) * (box[2] - box[0]) / 24 - 0.5
-    np.testing.assert_allclose(crop[12, :, 0], box[0] + middle, atol=1.1)
-    np.testing.assert_allclose(crop[:, 12, 1], box[1] + middle, atol=1.1)
+    np.testing.assert_allclose(crop[0, 12], box[0] + middle, atol=1.1)
+    np.testing.assert_allclose(crop[1, :, 12], box[1] + middle, atol=1.1)
 
 
 def test_crops_are_not_shifted() -> None:
     """Without a halving, which rounds, to a fifth of a pixel."""
     crop = Halvings(ramp(201, 151)).crops(np.array([[10, 20, 55.6, 65.6]], np.float32), 24)[0]
     middle = (np.arange(24) + 0.5) * 45.6 / 24 - 0.5
-    assert abs((crop[12, :, 0] - 10 - middle).mean()) < 0.2
-    assert abs((crop[:, 12, 1] - 20 - middle).mean()) < 0.2
+    assert abs((crop[0, 12] - 10 - middle).mean()) < 0.2
+    assert abs((crop[1, :, 12] - 20 - middle).mean()) < 0.2
 
 
 def test_crops_go_on_beyond_the_edge() -> None:

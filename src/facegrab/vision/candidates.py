@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.models.canvas import planes
 from facegrab.types import FloatArray, Image, IntArray
+from facegrab.vision.landmarks import walker_name
 
 NMS_BLOCK = 256
 """Boxes compared with each other at a time, which bounds the memory; more are not faster."""
@@ -46,37 +48,54 @@ class Halvings:
         times = np.floor(np.log2(1 / np.asarray(scale)) + 1e-9)
         return times.clip(0, self.last).astype(np.int64)
 
-    def crops(self, box: FloatArray, side_px: int) -> Image:
+    def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         """Squares cut out, bilinearly from the halving next above.
 
         Beyond the edge its pixels go on: a face that is cut off is found more often than on black.
+        With Numba, halvings that are not there yet are made only where a crop depends on them; one
+        of a million values is a grey level off OpenCV's then.
 
         Args:
             box: float32 (N, 4) edges, square, in the image's pixels.
             side_px: of the crops.
 
         Returns:
-            uint8 (N, side_px, side_px, 3).
+            float32 (N, 3, side_px, side_px), whole grey levels.
+
+        Raises:
+            DeviceError: Numba is installed and does not work.
         """
-        crops = np.empty((len(box), side_px, side_px, 3), np.uint8)
         step = (box[:, 2] - box[:, 0]).astype(np.float64) / side_px
         times = self.for_scale(1 / step)
         shrunk = 2.0**times
         # A crop's pixel i lies at box + (i + .5) step; a pixel's own place is its middle.
         corner = (box[:, :2] + 0.5 * step[:, None]) / shrunk[:, None] - 0.5
-        matrix = np.zeros((len(box), 2, 3))
-        matrix[:, 0, 0] = matrix[:, 1, 1] = step / shrunk
-        matrix[:, :, 2] = corner
-        for number, level in enumerate(times.tolist()):
+        place = np.column_stack([step / shrunk, corner]).astype(np.float32)
+        if walker_name() != "compiled":
+            return self._by_opencv(times, place, side_px)
+        from facegrab.vision import crop_compiled
+
+        crops = np.empty((len(box), 3, side_px, side_px), np.float32)
+        nearest = np.minimum(times, len(self._levels) - 1)
+        for level in np.flatnonzero(np.bincount(nearest)):
+            rows = np.flatnonzero(nearest == level)
+            image, further = self._levels[level], times[rows] - level
+            crops[rows] = crop_compiled.crops(image, further, place[rows], side_px)
+        return crops
+
+    def _by_opencv(self, times: IntArray, place: FloatArray, side_px: int) -> FloatArray:
+        """The same for crops of which the halving, the step in it and the first pixel are known."""
+        crops = np.empty((len(times), side_px, side_px, 3), np.uint8)
+        for number, (step, x, y) in enumerate(place.astype(np.float64)):
             cv2.warpAffine(
-                self[level],
-                matrix[number],
+                self[times[number]],
+                np.array([[step, 0, x], [0, step, y]]),
                 (side_px, side_px),
                 dst=crops[number],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-        return crops
+        return planes(crops)
 
 
 def squares(box: FloatArray) -> FloatArray:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from facegrab.types import Image
-from facegrab.vision.candidates import Halvings
 
 GLANCE_BITS = 6
 """For a change, images are compared halved until the shorter side has 32 to 63 pixels."""
+PICKED = 6
+"""Pixels along each side of such a one that its mean is of: of all it takes ten times as long. In a
+minute of talks 128 full looks instead of 127 are taken at every seventh frame; with 4 they are 130,
+and a new scene of the crowd goes unseen; with 3 they are 132, with 2 135."""
 GLANCE_PLACES = (8, 6)
 """Columns and rows of places in which they are compared."""
 MOST_CHANGE = 20.0
@@ -17,13 +21,21 @@ films at hand change one by 21 or more; in shots of a still camera a tenth of th
 hand-held concert half of them."""
 
 
-def glance(image: Halvings) -> Image:
+def glance(image: Image) -> Image:
     """What is left of an image for telling whether the next one goes on where it ended.
+
+    Args:
+        image: RGB uint8 (H, W, 3).
 
     Returns:
         RGB uint8, of the same number of pixels, about, whatever the image's size.
     """
-    return image[max(min(image[0].shape[:2]).bit_length() - GLANCE_BITS, 0)]
+    height, width = image.shape[:2]
+    halvings = max(min(width, height).bit_length() - GLANCE_BITS, 0)
+    size = (width >> halvings, height >> halvings)
+    finer = (PICKED * size[0], PICKED * size[1])
+    picked = cv2.resize(image, finer, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(cv2.resize(picked, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def continues(image: Image, before: Image) -> bool:

@@ -57,20 +57,19 @@ class GraphFollower(GraphDetector):
         """
         found: list[Detections] = []
         for image, feed, follow in zip(images, feeds, follows, strict=True):
-            halvings = Halvings(image)
-            size, seen = (image.shape[1], image.shape[0]), glance(halvings)
+            size, seen = (image.shape[1], image.shape[0]), glance(image)
             goes_on = follow and before and size == before.size and continues(seen, before.glance)
-            again = self._again(halvings, before.found, feed) if goes_on and before else None
+            again = self._again(image, before.found, feed) if goes_on and before else None
             found.append(self._find(image, feed) if again is None else again)
             before = Trail(size, seen, found[-1])
         assert before is not None
         return found, before
 
-    def _again(self, image: Halvings, known: Detections, feed: Feed) -> Detections | None:
+    def _again(self, image: Image, known: Detections, feed: Feed) -> Detections | None:
         """The faces that were there before, or None where all has to be looked at."""
         if not len(known):
             return known
-        height, width = image[0].shape[:2]
+        height, width = image.shape[:2]
         if len(known) * PLACE_PX**2 > MOST_SHARE * width * height * feed.factor**2:
             return None
         box = inset(known.box, -1.0)  # from the corner pixels to edges
@@ -78,9 +77,10 @@ class GraphFollower(GraphDetector):
         now = suppressed(self._in_places(image, place, box), self._kind.most_overlap)
         return detections_of(now, feed.largest_px) if len(now.box) == len(known) else None
 
-    def _in_places(self, image: Halvings, place: FloatArray, known: FloatArray) -> Candidates:
+    def _in_places(self, image: Image, place: FloatArray, known: FloatArray) -> Candidates:
         """For each place the best candidate that overlaps the known box there, if any."""
-        shown = np.hstack(list(image.crops(place, PLACE_PX)))
+        shown = np.concatenate(list(Halvings(image).crops(place, PLACE_PX)), axis=2)
+        shown = shown.transpose(1, 2, 0).astype(np.uint8, order="C")
         seen = self._candidates(shown, self._places_canvas)
         centre = (seen.box[:, 0] + seen.box[:, 2]) / 2
         found = [seen.select(np.empty(0, np.int64))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import inf
 from typing import NamedTuple, Protocol
 
@@ -124,12 +124,12 @@ class FastView:
         covered = np.array([part.shape[1], part.shape[0]], np.float32) * 2**halvings
         return np.asarray(covered / [place.width, place.height], np.float32)
 
-    @property
+    @cached_property
     def glance(self) -> Image:
-        return glance(self._halvings)
+        return glance(self._halvings[0])
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
-        return planes(self._halvings.crops(box, side_px))
+        return self._halvings.crops(box, side_px)
 
 
 class Seen(NamedTuple):
@@ -281,9 +281,9 @@ class ExactView:
         high = np.floor(box[:, 2:] / np.float32(scale))
         return Windows(np.concatenate([low, high], axis=1), said)
 
-    @property
+    @cached_property
     def glance(self) -> Image:
-        return glance(Halvings(self._image))
+        return glance(self._image)
 
     def crops(self, box: FloatArray, side_px: int) -> FloatArray:
         width, height = self.size
