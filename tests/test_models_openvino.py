@@ -94,10 +94,10 @@ def test_of_small_images_few_sizes_of_batch_are_asked_for(
         return real(self, part)
 
     monkeypatch.setattr(openvino_runtime.OpenVinoNet, "_answers", noted)
-    for count in (1, 2, 3, 5, 8, 9, 21):
+    for count in (1, 2, 3, 7, 8, 9, 16, 21):
         asked.append([])
         assert net(x[:count]).tobytes() == whole[:count].tobytes()
-    assert asked == [[2], [2], [4], [8], [8], [8, 2], [16, 4, 2]]
+    assert asked == [[2], [2], [3], [7], [8], [8, 2], [16], [16, 5]]
 
 
 def test_an_answer_stays_when_the_next_is_given(graph: Path) -> None:

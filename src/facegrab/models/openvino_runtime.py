@@ -32,6 +32,9 @@ PREPARED_KEPT = 512
 size, as in a folder of photographs, costs 1 MB for ever (measured); with 32, less than the networks
 of a run have, the small ones take a third longer."""
 
+SMALL = 8
+"""Images of one size, below which they go together as they come."""
+
 PREPARED = ".prepared"
 """Ending of the files that hold what OpenVINO made of a graph."""
 KEY_LENGTH = 16
@@ -140,16 +143,19 @@ class OpenVinoNet:
         self._any_batch = batch.is_dynamic
         # A dense layer adds up one image in another order than several. Only networks of images of
         # one size have such a layer.
-        self._filled_up = batch.is_dynamic and all(side.is_static for side in size)
+        self._of_one_size = batch.is_dynamic and all(side.is_static for side in size)
         self._own = threading.local()
         names = (output.get_names() for output in compiled.outputs)
         self.outputs = tuple(min(each) if each else "" for each in names)
 
     def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
         count = len(x)
-        if self._filled_up and count:
-            x = np.concatenate([x, np.repeat(x[-1:], filled_up(count) - count, axis=0)])
-        sizes = powers(len(x)) if self._any_batch else [len(x)]
+        if self._of_one_size:
+            sizes = parts_of(count)
+            if sum(sizes) > count:
+                x = np.concatenate([x, x[-1:]])
+        else:
+            sizes = powers(count) if self._any_batch else [count]
         ends = np.cumsum(sizes).tolist()
         parts = [self._answers(x[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
         each_output = zip(*parts, strict=True)
@@ -170,13 +176,15 @@ class OpenVinoNet:
         return tuple(np.asarray(answers[each], np.float32) for each in self._compiled.outputs)
 
 
-def filled_up(count: int) -> int:
-    """To how many images a batch of small ones is filled up, which is at least two.
+def parts_of(count: int) -> list[int]:
+    """Sizes of batches for images of one size; none goes alone, the last one twice if need be.
 
-    Up to eight to a power of two, which takes no longer than its parts would (measured); beyond
-    that to an even number.
+    Any number below SMALL, and powers of two: filled up to one, five would take as long as eight,
+    and preparing for another size takes no longer than two or three of such images (measured).
     """
-    return max(1 << (count - 1).bit_length(), 2) if count <= 8 else count + count % 2
+    rest = count % SMALL
+    large = powers(count - rest) if count >= SMALL or not rest else []
+    return [*large, max(rest, 2)] if rest else large
 
 
 def powers(count: int) -> list[int]:
