@@ -44,7 +44,10 @@ class InputCanvas(threading.local):
         planes = cv2.split(image, self._planes)
         for place, colour in enumerate(COLOURS[pixels.order]):
             part = self._canvas[0, place, :rows, :columns]
-            np.subtract(planes[colour], np.float32(pixels.mean[place]), out=part)
+            # Subtracted from bytes, NumPy would convert them piece by piece: 1.4 times the time.
+            np.copyto(part, planes[colour])
+            if pixels.mean[place] != 0:
+                part -= np.float32(pixels.mean[place])
             if pixels.divisor[place] != 1:
                 part *= np.float32(1 / pixels.divisor[place])
         return self._canvas
