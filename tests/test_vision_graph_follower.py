@@ -120,7 +120,6 @@ def test_a_neighbour_that_a_place_shows_too_is_found_once(
     [
         pytest.param(image((300, 200, 40), ground=90), id="another picture"),
         pytest.param(image(), id="the face is gone"),
-        pytest.param(image((360, 200, 40)), id="the face has jumped"),
         pytest.param(image((300, 200, 40))[:400], id="another size"),
     ],
 )
@@ -133,6 +132,57 @@ def test_all_is_looked_at_where_places_do_not_do(
     assert len(net.shown) <= 3
     (alone,) = detector([then], [FEED])
     assert boxes(found) == boxes(alone)
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param([(300, 200, 40), (20, 300, 60)], id="somebody comes"),
+        pytest.param([(364, 200, 40)], id="somebody jumps"),
+        pytest.param([(300, 200, 40), (20, 300, 60), (66, 220, 60)], id="two come"),
+        pytest.param([(300, 200, 40), (0, 420, 60)], id="in the corner"),
+    ],
+)
+def test_a_part_that_changes_much_is_looked_at_and_no_more(
+    detector: GraphFollower, net: SquaresNet, then: list[tuple[int, int, int]]
+) -> None:
+    pictures = [image((300, 200, 40)), image(*then)]
+    (_, found), _ = detector.following(pictures, [FEED] * 2, [False, True])
+    assert WHOLE not in net.shown[1:]
+    (alone,) = detector(pictures[1:], [FEED])
+    np.testing.assert_allclose(sorted(boxes(found)), sorted(boxes(alone)), atol=1)
+
+
+def test_a_part_does_not_cut_a_face_that_is_known(detector: GraphFollower, net: SquaresNet) -> None:
+    """The hand of somebody large moves: their face is seen whole, and once."""
+    first, then = image((150, 100, 120)), image((150, 100, 120), (250, 250, 60))
+    (_, found), _ = detector.following([first, then], [FEED] * 2, [False, True])
+    assert WHOLE not in net.shown[1:]
+    assert PLACE not in net.shown
+    (alone,) = detector([then], [FEED])
+    np.testing.assert_allclose(sorted(boxes(found)), sorted(boxes(alone)), atol=1)
+
+
+def test_all_is_looked_at_where_a_face_reaches_out_of_the_part(net: SquaresNet) -> None:
+    def reaching(
+        outputs: Sequence[FloatArray], width: int, height: int, least: float
+    ) -> Candidates:
+        found = squares(outputs, width, height, least)
+        return found.moved(width - 30, 0) if width < WIDTH else found
+
+    detector = GraphFollower(net, SPEC, OneShot(reaching, 0.2, 0.3, 1000, 1000))
+    pictures = [image(), image((20, 260, 50))]
+    (_, found), _ = detector.following(pictures, [FEED] * 2, [False, True])
+    assert [each[1] < WIDTH for each in net.shown] == [False, True, False]
+    assert boxes(found) == boxes(detector(pictures[1:], [FEED])[0])
+
+
+def test_all_is_looked_at_where_somebody_is_lost_while_another_comes(
+    detector: GraphFollower, net: SquaresNet
+) -> None:
+    pictures = [image((20, 20, 24)), image((500, 300, 60))]
+    detector.following(pictures, [FEED] * 2, [False, True])
+    assert net.shown == [WHOLE, PLACE, WHOLE]
 
 
 def test_what_does_not_follow_is_looked_at_all_over(
@@ -169,7 +219,7 @@ def test_nobody_stays_nobody_without_a_look(detector: GraphFollower, net: Square
 def test_more_places_than_the_image_has_room_for_are_not_shown(
     detector: GraphFollower, net: SquaresNet
 ) -> None:
-    crowd = image(*((20 + 60 * x, 20 + 60 * y, 24) for x in range(4) for y in range(3)))
+    crowd = image(*((20 + 60 * x, 20 + 60 * y, 24) for x in range(4) for y in range(4)))
     detector.following([crowd] * 2, [FEED] * 2, [False, True])
     assert net.shown == [WHOLE, WHOLE]
 

@@ -75,13 +75,16 @@ class GraphDetector:
         return [self._find(image, feed) for image, feed in zip(images, feeds, strict=True)]
 
     def _find(self, image: Image, feed: Feed) -> Detections:
+        return detections_of(self._sought(image, feed, self._canvas), feed.largest_px)
+
+    def _sought(self, image: Image, feed: Feed, canvas: InputCanvas) -> Candidates:
+        """The faces of an image, each once; edges in its pixels."""
         fed, scale_x, scale_y = resized(image, self._factor(image, feed.factor))
-        found = self._candidates(fed, self._canvas)
+        found = self._candidates(fed, canvas)
         largest = min(*fed.shape[:2], feed.largest_px / scale_x)
         if largest > self._kind.largest_px:
             found = gathered([found, self._of_large(fed)])
-        found = suppressed(found, self._kind.most_overlap)
-        return detections_of(found.scaled(scale_x, scale_y), feed.largest_px)
+        return suppressed(found, self._kind.most_overlap).scaled(scale_x, scale_y)
 
     def _factor(self, image: Image, factor: float) -> float:
         """Fed pixels per source pixel: what is wanted, or what a graph of one size has room for."""

@@ -14,11 +14,11 @@ from facegrab.models.canvas import InputCanvas
 from facegrab.models.runtime import ManyNet
 from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision.anchors import Candidates, gathered, suppressed
+from facegrab.vision.anchors import Candidates, gathered, no_points, suppressed
 from facegrab.vision.candidates import Halvings, inset, squares
 from facegrab.vision.detect import Trail
 from facegrab.vision.feed import Feed
-from facegrab.vision.glance import continues, glance
+from facegrab.vision.glance import Part, changed, glance
 from facegrab.vision.graph_detector import GraphDetector, OneShot, detections_of
 
 PLACE_PX = 128
@@ -27,8 +27,10 @@ FACE_PX = 64
 """Side of the face within, as it was before."""
 LEAST_OVERLAP = 0.3
 """Of the intersection over the union: a box that overlaps less is another face's."""
-MOST_SHARE = 0.5
+MOST_SHARE = 0.65
 """Of the pixels of a whole look, above which that is taken instead."""
+FACE_AROUND = 1.5
+"""Side of the square about a known face that is looked at if any of it is."""
 
 
 class GraphFollower(GraphDetector):
@@ -42,7 +44,8 @@ class GraphFollower(GraphDetector):
 
     def __init__(self, net: ManyNet, spec: DetectorSpec, kind: OneShot) -> None:
         super().__init__(net, spec, kind)
-        self._places_canvas = InputCanvas(spec.pixels)
+        # One for each kind of look, so that the others keep their size.
+        self._places_canvas, self._part_canvas = InputCanvas(spec.pixels), InputCanvas(spec.pixels)
 
     def following(
         self,
@@ -51,39 +54,66 @@ class GraphFollower(GraphDetector):
         follows: Sequence[bool],
         before: Trail | None = None,
     ) -> tuple[list[Detections], Trail]:
-        """As a call, but images that follow on the one before are looked at where faces were.
+        """As a call, but images that follow on the one before are looked at where faces were, and
+        where they change much.
 
-        All of one is looked at where it changes much in any place, or a face is lost.
+        All of one is looked at where that is most of it, or a face is lost.
         """
         found: list[Detections] = []
         for image, feed, follow in zip(images, feeds, follows, strict=True):
             size, seen = (image.shape[1], image.shape[0]), glance(image)
-            goes_on = follow and before and size == before.size and continues(seen, before.glance)
-            again = self._again(image, before.found, feed) if goes_on and before else None
+            again = None
+            if follow and before and size == before.size:
+                part = changed(seen, before.glance, size)
+                again = self._again(image, before.found, part, feed)
             found.append(self._find(image, feed) if again is None else again)
             before = Trail(size, seen, found[-1])
         assert before is not None
         return found, before
 
-    def _again(self, image: Image, known: Detections, feed: Feed) -> Detections | None:
-        """The faces that were there before, or None where all has to be looked at."""
-        if not len(known):
+    def _again(
+        self, image: Image, known: Detections, part: Part | None, feed: Feed
+    ) -> Detections | None:
+        """The faces that were there before and who is new in a part of the image.
+
+        None where all of it has to be looked at.
+        """
+        if part is None and not len(known):
             return known
         height, width = image.shape[:2]
-        if len(known) * PLACE_PX**2 > MOST_SHARE * width * height * feed.factor**2:
-            return None
         box = inset(known.box, -1.0)  # from the corner pixels to edges
-        place = _grown(squares(box), PLACE_PX / FACE_PX)
-        now = suppressed(self._in_places(image, place, box), self._kind.most_overlap)
-        return detections_of(now, feed.largest_px) if len(now.box) == len(known) else None
+        outside = np.ones(len(box), np.bool_)
+        if part:
+            part = part.with_all_of(_grown(squares(box), FACE_AROUND), (width, height))
+            outside = ~part.touches(box)
+        shown_px = float(outside.sum() * PLACE_PX**2)
+        shown_px += part.area_px * feed.factor**2 if part else 0
+        if shown_px > MOST_SHARE * width * height * feed.factor**2:
+            return None
+        found = suppressed(self._in_places(image, box[outside]), self._kind.most_overlap)
+        if len(found.box) < outside.sum():
+            return None
+        if part:
+            new = self._in_part(image, part, feed)
+            if part.cuts(new.box, (width, height)).any():
+                return None
+            found = suppressed(gathered([found, new]), self._kind.most_overlap)
+        return detections_of(found, feed.largest_px)
 
-    def _in_places(self, image: Image, place: FloatArray, known: FloatArray) -> Candidates:
-        """For each place the best candidate that overlaps the known box there, if any."""
+    def _in_part(self, image: Image, part: Part, feed: Feed) -> Candidates:
+        """The faces in a part of an image, looked at as if it were all of it."""
+        return self._sought(part.of(image), feed, self._part_canvas).moved(part.left, part.top)
+
+    def _in_places(self, image: Image, known: FloatArray) -> Candidates:
+        """For each known box the best candidate that overlaps it, if any; edges (N, 4)."""
+        if not len(known):
+            return NOBODY
+        place = _grown(squares(known), PLACE_PX / FACE_PX)
         shown = np.concatenate(list(Halvings(image).crops(place, PLACE_PX)), axis=2)
         shown = shown.transpose(1, 2, 0).astype(np.uint8, order="C")
         seen = self._candidates(shown, self._places_canvas)
         centre = (seen.box[:, 0] + seen.box[:, 2]) / 2
-        found = [seen.select(np.empty(0, np.int64))]
+        found = [NOBODY]
         for number, (where, box) in enumerate(zip(place, known, strict=True)):
             own = seen.select(np.flatnonzero(centre // PLACE_PX == number))
             step = (where[2] - where[0]) / np.float32(PLACE_PX)
@@ -91,6 +121,9 @@ class GraphFollower(GraphDetector):
             rows = np.flatnonzero(_overlaps(own.box, box) >= LEAST_OVERLAP)
             found.append(own.select(rows[np.argsort(-own.score[rows], kind="stable")[:1]]))
         return gathered(found)
+
+
+NOBODY = Candidates(np.empty(0, np.float32), np.empty((0, 4), np.float32), no_points(0))
 
 
 def _grown(box: FloatArray, times: float) -> FloatArray:
