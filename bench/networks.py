@@ -19,7 +19,7 @@ from facegrab.models.compute import INT8, choose
 from facegrab.models.runtime import Net, load_net
 from facegrab.settings import AUTO, EXACT
 from facegrab.types import FloatArray, Image
-from facegrab.vision.align import chip
+from facegrab.vision.chips import cut_chips
 from facegrab.vision.detect import Detector
 from facegrab.vision.embed import BATCH, Recogniser
 from facegrab.vision.eyes import BEST_DETECTORS, open_detector, open_recogniser
@@ -202,7 +202,8 @@ def face_chip() -> Image:
     """The singer's, as the recogniser sees it."""
     image = _frame()
     corners = TreeLandmarker(weights.shape_predictor(5))
-    return chip(image, corners([image], np.zeros(1, np.int64), _singer())[0])
+    which = np.zeros(1, np.int64)
+    return cut_chips([image], which, corners([image], which, _singer()))[0]
 
 
 def _frame() -> Image:
