@@ -17,6 +17,7 @@ import pytest
 from clips import shared_media, write_clip, write_image
 from fakes import CLIP_FRAMES, RED_UNTIL, scene
 
+from facegrab.cores import usable_cores
 from facegrab.doctor import machine, models, runtimes, words
 from facegrab.doctor.estimate import estimate
 from facegrab.doctor.facts import Estimate, Model, Problem
@@ -113,7 +114,7 @@ def test_facts_are_those_of_this_machine(facts: DoctorJson) -> None:
     assert code == OK
     assert messages(found) == ""
     assert found["estimate"] is None
-    assert found["machine"]["usable_cores"] == compute.usable_cores()
+    assert found["machine"]["usable_cores"] == usable_cores()
     assert found["machine"]["python"] == platform.python_version()
     assert found["packages"]["numpy"]
     assert found["ffmpeg_libraries"]["libavcodec"].count(".") == 2
@@ -383,7 +384,7 @@ def test_a_package_that_does_not_load(package: str, tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert found["machine"]["usable_cores"] == compute.usable_cores()
+    assert found["machine"]["usable_cores"] == usable_cores()
     distribution = machine.DISTRIBUTIONS.get(package, ("opencv-python-headless",))[0]
     assert f"pip install --force-reinstall {distribution}" in messages(found, fatal=True)
     assert done.returncode == FAILED

@@ -13,9 +13,10 @@ import facegrab
 
 ROOT = Path(facegrab.__file__).parent
 
-GROUND = {"address", "errors", "settings", "summary", "types"}
+GROUND = {"address", "cores", "errors", "settings", "summary", "types"}
 MAY_IMPORT = {
     "address": set(),
+    "cores": set(),
     "errors": set(),
     "types": set(),
     "summary": set(),

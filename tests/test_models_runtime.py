@@ -11,9 +11,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from facegrab.cores import usable_cores
 from facegrab.errors import DeviceError, WeightsError
 from facegrab.models import graphs
-from facegrab.models.compute import Compute, usable_cores
+from facegrab.models.compute import Compute
 from facegrab.models.layers import Convolution, Relu
 from facegrab.models.runtime import load_net
 

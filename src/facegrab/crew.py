@@ -9,9 +9,9 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Self
 
+from facegrab.cores import usable_cores
 from facegrab.errors import DeviceError
 from facegrab.memory import collect_rarely
-from facegrab.models.compute import usable_cores
 from facegrab.task import Orders, Part, Task, Worker
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from facegrab.cores import usable_cores
 from facegrab.doctor.facts import MB, Machine, Problem
-from facegrab.models.compute import CPUINFO, usable_cores
+from facegrab.models.compute import CPUINFO
 
 CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 LARGEST_BYTES = 1 << 16

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from facegrab.cores import usable_cores
 from facegrab.doctor.facts import (
     Cache,
     Estimate,
@@ -19,7 +20,6 @@ from facegrab.doctor.facts import (
     Runtimes,
     Use,
 )
-from facegrab.models.compute import usable_cores
 
 WIDTH = 80
 INDENT = 16

@@ -7,7 +7,6 @@ elsewhere ONNX Runtime in float32.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
+from facegrab.cores import usable_cores
 from facegrab.errors import DeviceError
 from facegrab.settings import AUTO, EXACT
 
@@ -217,12 +217,3 @@ def has_int8() -> bool:
     from facegrab.models.openvino_runtime import capabilities
 
     return "INT8" in capabilities()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than there are."""
-    if hasattr(os, "process_cpu_count"):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
