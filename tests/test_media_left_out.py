@@ -16,7 +16,6 @@ from kinds import DECODED_WHOLE, KINDS, X265
 
 from facegrab.media import FrameReader, Source, container, demuxing, open_source
 from facegrab.media.ahead import TRIAL_FRAMES, Ahead
-from facegrab.media.container import pick_stream
 from facegrab.types import Frame
 
 COUNT = 100
@@ -71,12 +70,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 
 def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    def picked(*given: Any) -> VideoStream:
-        stream = pick_stream(*given)
-        stream.codec_context.thread_count = count
-        return stream
-
-    monkeypatch.setattr(demuxing, "pick_stream", picked)
+    monkeypatch.setattr(demuxing, "decoding_threads", lambda: count)
 
 
 class TestSame:

@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from facegrab.address import Address
+from facegrab.cores import usable_cores
 from facegrab.errors import MediaError
 from facegrab.media.ahead import MAX_REORDER
 from facegrab.media.container import (
@@ -41,6 +42,8 @@ _EARLIER_SECONDS = 2
 _INDEXED = ("mov,", "matroska", "avi")
 # Those that hold whole packets. Of others packets are cut out as they are read.
 _WHOLE = (*_INDEXED, "asf", "flv", "gif", "ivf", "mxf", "nut", "ogg", "yuv4mpegpipe")
+# Threads that decode, as in FFmpeg's own choice (libavcodec/pthread_internal.h, MAX_AUTO_THREADS).
+_MOST_THREADS = 16
 
 
 class Reach(Enum):
@@ -50,6 +53,17 @@ class Reach(Enum):
     SEEK_EARLIER = "seek to before it"
     READ = "read the packets before it"
     DECODE = "decode all before it"
+
+
+def decoding_threads() -> int:
+    """Threads that decode: two a core, and no more than FFmpeg itself would begin.
+
+    By itself it begins one more than there are cores. They wait for rows of each other's frames,
+    and for packets while a frame is converted; so a core was idle now and then (measured on two:
+    docs/performance.md).
+    """
+    cores = usable_cores()
+    return min(2 * cores, _MOST_THREADS) if cores > 1 else 1
 
 
 class Demuxing:
@@ -98,6 +112,8 @@ class Demuxing:
             raise MediaError(f"{self._path}: it has no decoder for {codec.name}")
         # The default, slice threads, gives concealed damage in H.264 out as sound frames.
         codec.thread_type = "AUTO"
+        if not hardware:
+            codec.thread_count = decoding_threads()
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         check_size(self._path, codec.width, codec.height, self.stream.sample_aspect_ratio)
 
