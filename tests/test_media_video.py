@@ -210,6 +210,26 @@ class TestReading:
                 assert abs(frame.image.mean() - 4 * frame.index) < 3
                 assert frame.pts_seconds == pytest.approx(frame.index / 25)
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own")
+    @pytest.mark.parametrize("cores", [2, 6])
+    def test_threads_that_decode_give_way_to_all_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+    ) -> None:
+        monkeypatch.setattr(demuxing, "usable_cores", lambda: cores)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        clip = write_clip(tmp_path / "a.mp4", grey_frames(9))
+        with open_source(Source(clip)) as reader:
+            assert next(iter(reader)).index == 0
+            begun = [
+                int(task.name)
+                for task in Path("/proc/self/task").iterdir()
+                if (task / "comm").read_text().startswith("av:h264")
+            ]
+            nice = {os.getpriority(os.PRIO_PROCESS, each) for each in begun}
+        assert len(begun) == 2 * cores
+        assert nice == {min(own + 5, 19)}
+        assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
     def test_what_is_known_before_the_first_frame(self, tmp_path: Path) -> None:
         with open_source(Source(write_clip(tmp_path / "a.mkv", square_frames(20)))) as reader:
             assert (reader.width, reader.height, reader.frame_count) == (96, 64, 20)

@@ -119,6 +119,7 @@ class Decoding:
         None at all where the start was not reached: the first frame that is not earlier must be
         its, and sound.
         """
+        self._file.open_decoder()
         for packet, wanted in self._ahead:
             if packet and self._only and self._parts(packet):
                 yield from self._sound(self._decode(None, wanted=True))
