@@ -230,6 +230,32 @@ class TestReading:
         assert nice == {min(own + 5, 19)}
         assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
+    @pytest.mark.parametrize(
+        ("cores", "threads", "decode"),
+        [(1, 0, 1), (2, 0, 4), (8, 0, 16), (64, 0, 16), (8, 1, 1), (8, 3, 6)],
+    )
+    def test_as_many_threads_decode_as_cores_may_be_used(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        cores: int,
+        threads: int,
+        decode: int,
+    ) -> None:
+        monkeypatch.setattr(demuxing, "usable_cores", lambda: cores)
+        clip = write_clip(tmp_path / "a.mp4", grey_frames(9))
+        opened = []
+        pick = demuxing.pick_stream
+
+        def spy(*given: Any) -> Any:
+            opened.append(pick(*given))
+            return opened[-1]
+
+        monkeypatch.setattr(demuxing, "pick_stream", spy)
+        with open_source(Source(clip), threads=threads) as reader:
+            assert len(list(reader)) == 9
+            assert [each.codec_context.thread_count for each in opened] == [decode]
+
     def test_what_is_known_before_the_first_frame(self, tmp_path: Path) -> None:
         with open_source(Source(write_clip(tmp_path / "a.mkv", square_frames(20)))) as reader:
             assert (reader.width, reader.height, reader.frame_count) == (96, 64, 20)

@@ -73,7 +73,8 @@ class Early:
         settings = self._settings
         try:
             every = settings.skip_frames + 1
-            reader = self._stack.enter_context(open_source(self._source, every, settings.device))
+            opened = open_source(self._source, every, settings.device, threads=settings.threads)
+            reader = self._stack.enter_context(opened)
         except (MediaError, MissingError, AccessError):
             return self
         self._open = reader, self._stack.enter_context(begun(self._timed(reader), MOST_BYTES))

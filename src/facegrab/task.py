@@ -187,7 +187,9 @@ class Worker:
         process = self._process
         self._look.seconds.clear()
         every, device = process.skip_frames + 1, process.device
-        with open_source(task.source, every, device, task.start, only=True) as reader:
+        with open_source(
+            task.source, every, device, task.start, only=True, threads=process.threads
+        ) as reader:
             pictures = bool(task.source.images)
             with closing(scan_as(reader, self._look, process, pictures=pictures)) as batches:
                 seen = self._cut(batches, task)

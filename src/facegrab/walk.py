@@ -301,9 +301,13 @@ class Walk:
         early = self._early.take(source, stack) if self._early and start is None else None
         if early:
             return early
-        every, device = self._settings.skip_frames + 1, self._settings.device
-        reader = stack.enter_context(open_source(source, every, device, start))
+        reader = stack.enter_context(self._reader(source, start))
         return reader, self._timed_decode(reader)
+
+    def _reader(self, source: Source, start: Segment | None) -> FrameReader:
+        settings = self._settings
+        every = settings.skip_frames + 1
+        return open_source(source, every, settings.device, start, threads=settings.threads)
 
     def _survey(self, visit: Visit, reader: FrameReader) -> Seen:
         """Looks through a source, or through what is left of it."""
@@ -364,8 +368,7 @@ class Walk:
             part = self._taken(segment, future, after)
             if part is None or not is_sound(part, segment, after):
                 begin = segment if last is None or last[1].aside else last[0]
-                every, device = self._settings.skip_frames + 1, self._settings.device
-                reader = open_source(visit.source, every, device, begin)
+                reader = self._reader(visit.source, begin)
                 relay.go_on(visit.stack.enter_context(reader))
                 visit.frames = self._timed_decode(reader)
                 yield from self._batches(visit, reader, look)

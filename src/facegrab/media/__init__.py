@@ -19,6 +19,7 @@ def open_source(
     start: Segment | None = None,
     *,
     only: bool = False,
+    threads: int = 0,
 ) -> FrameReader:
     """A reader of every ``every``-th frame (index % every == 0), at its first frame.
 
@@ -30,6 +31,7 @@ def open_source(
             the first.
         only: nothing after that segment is handed out; ``segments`` then ends with the one that
             follows, if one does.
+        threads: of the CPU that may be used; 0 is as many as the process may use.
 
     Raises:
         MediaError: the source is no video or image, nothing in it can be decoded, or it does not
@@ -40,4 +42,4 @@ def open_source(
     """
     if source.images:
         return ImagesReader(source, every, start, only=only)
-    return VideoReader(source.path, every, device, start, only=only)
+    return VideoReader(source.path, every, device, start, only=only, threads=threads)

@@ -78,6 +78,7 @@ class Decoding:
         self._stream = file.stream
         self._tally = tally
         self._only = only
+        self._every = every
         self.segments = [start] if start else []
         # The time of the frame that must come out first.
         self._awaited = start.pts if start else None
@@ -119,7 +120,8 @@ class Decoding:
         None at all where the start was not reached: the first frame that is not earlier must be
         its, and sound.
         """
-        self._file.open_decoder()
+        if self._every == 1:
+            self._file.open_decoder_nicely()
         for packet, wanted in self._ahead:
             if packet and self._only and self._parts(packet):
                 yield from self._sound(self._decode(None, wanted=True))

@@ -61,14 +61,17 @@ class Reach(Enum):
     DECODE = "decode all before it"
 
 
-def decoding_threads() -> int:
+def decoding_threads(threads: int = 0) -> int:
     """Threads that decode: two a core, and no more than FFmpeg itself would begin.
 
     By itself it begins one more than there are cores. They wait for rows of each other's frames,
-    and for packets while a frame is converted; so a core was idle now and then (measured on two:
-    docs/performance.md).
+    and for packets while a frame is converted; so a core was idle now and then. For a single core
+    there is one, which takes .92 of the processor time of several (measured: docs/performance.md).
+
+    Args:
+        threads: of the CPU that may be used; 0 is as many as the process may use.
     """
-    cores = usable_cores()
+    cores = threads or usable_cores()
     return min(2 * cores, _MOST_THREADS) if cores > 1 else 1
 
 
@@ -85,6 +88,7 @@ class Demuxing:
     Args:
         path: of the file.
         hardware: that decodes; None: the processor.
+        threads: of the CPU that may be used; 0 is as many as the process may use.
 
     Raises:
         MediaError: it is no video, its frames exceed 2**27 pixels, or the hardware has no decoder.
@@ -92,8 +96,9 @@ class Demuxing:
         AccessError: it may not be read.
     """
 
-    def __init__(self, path: Path, hardware: HWAccel | None = None) -> None:
+    def __init__(self, path: Path, hardware: HWAccel | None = None, threads: int = 0) -> None:
         self._path = path
+        self._threads = threads
         self.notes: list[str] = []
         self._end_seconds = 0.0
         self._in_hardware = hardware is not None
@@ -120,16 +125,17 @@ class Demuxing:
         # The default, slice threads, gives concealed damage in H.264 out as sound frames.
         codec.thread_type = "AUTO"
         if not hardware:
-            codec.thread_count = decoding_threads()
+            codec.thread_count = decoding_threads(self._threads)
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         check_size(self._path, codec.width, codec.height, self.stream.sample_aspect_ratio)
 
-    def open_decoder(self) -> None:
+    def open_decoder_nicely(self) -> None:
         """Begins the threads that decode, which give way to all others where the system can.
 
-        They run ahead of those that look at frames. Side by side with them they take cores from
-        whoever holds Python's lock, for which others wait, and are done early; giving way they do
-        their work while others wait (measured: docs/performance.md).
+        That is for those who look at every frame, so that looking takes longer than decoding. Side
+        by side the threads that decode take cores from whoever holds Python's lock, for which
+        others wait, and are done early; giving way they do their work while others wait (measured:
+        docs/performance.md).
         """
         if sys.platform == "linux" and not self._in_hardware:
             begin = threading.Thread(target=self._open_nicely, name="facegrab-open-decoder")

@@ -56,6 +56,7 @@ class VideoReader(FrameReader):
         start: segment to begin with, of a reader of the same file and ``every``; None: the first.
         only: no segment after that is read. What comes after it has its place in ``segments``, but
             whether its first frame is sound may be left to whoever begins with it.
+        threads: of the CPU that may be used; 0 is as many as the process may use.
 
     Raises:
         MediaError: the file is no video, nothing in it can be decoded, or it does not hold the
@@ -72,8 +73,10 @@ class VideoReader(FrameReader):
         start: Segment | None = None,
         *,
         only: bool = False,
+        threads: int = 0,
     ) -> None:
         super().__init__(path, every)
+        self._threads = threads
         self._from = start if start and start.number else None
         self._only = only
         self._notes: list[str] = []
@@ -107,7 +110,7 @@ class VideoReader(FrameReader):
         start = self._from
         self._tally = Tally(start.frames_read, start.frames_damaged) if start else Tally()
         self._convertible = True
-        self._file = Demuxing(self.path, hardware)
+        self._file = Demuxing(self.path, hardware, self._threads)
         try:
             self._decoding = Decoding(
                 self._file, self.every, self._tally, start, reach, only=self._only
