@@ -244,7 +244,7 @@ class TestReading:
     ) -> None:
         monkeypatch.setattr(demuxing, "usable_cores", lambda: cores)
         clip = write_clip(tmp_path / "a.mp4", grey_frames(9))
-        opened = []
+        opened: list[Any] = []
         pick = demuxing.pick_stream
 
         def spy(*given: Any) -> Any:
