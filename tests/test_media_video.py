@@ -17,6 +17,7 @@ from clips import grey_frames, square_frames, with_cover, write_clip, write_soun
 from facegrab.errors import AccessError, MediaError, MissingError, SettingError
 from facegrab.media import FrameReader, Source, convert, demuxing, open_source
 from facegrab.media.clock import Clock
+from facegrab.media.container import pick_stream
 from facegrab.media.geometry import square_size, upright_image
 from facegrab.types import Frame
 
@@ -245,10 +246,9 @@ class TestReading:
         monkeypatch.setattr(demuxing, "usable_cores", lambda: cores)
         clip = write_clip(tmp_path / "a.mp4", grey_frames(9))
         opened: list[Any] = []
-        pick = demuxing.pick_stream
 
         def spy(*given: Any) -> Any:
-            opened.append(pick(*given))
+            opened.append(pick_stream(*given))
             return opened[-1]
 
         monkeypatch.setattr(demuxing, "pick_stream", spy)
