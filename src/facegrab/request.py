@@ -12,7 +12,7 @@ from facegrab.settings import AUTO, COMMERCIAL, ProcessSettings, RecognitionSett
 from facegrab.store.index import Request
 from facegrab.vision.feed import UPSAMPLE, USEFUL_SHARE
 
-METHOD = 5
+METHOD = 6
 """Counted up when the same settings find or place faces otherwise than before."""
 JUDGEMENT = 1
 """Counted up when the same settings judge faces otherwise than before."""
