@@ -246,7 +246,7 @@ class Walk:
 
     def _planned(self, source: Source, start: Segment | None) -> tuple[Segment, ...] | None:
         """The segments that are left, where they are known without looking."""
-        planned = plan(source, self._settings.skip_frames + 1)
+        planned = plan(source, self._settings.skip_frames + 1, self._settings.threads)
         if planned is None or start is None:
             return planned
         left = tuple(each for each in planned if each.number >= start.number)
