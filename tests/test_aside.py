@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import CLIP_FRAMES, assert_consistent, painted_eyes
+from clips import spoil
+from fakes import CLIP_FRAMES, assert_consistent, painted_eyes, query
 
 from facegrab import index_command
 from facegrab.alone import Alone
@@ -77,3 +79,21 @@ def test_it_is_looked_at_when_it_was_forgotten(
     assert index_command.main(["forget", str(tmp_path / "out"), "clip.mp4"]) == 0
     again = run()
     assert (again.frames_looked_at, again.warnings) == (CLIP_FRAMES, [])
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_it_is_named_though_the_next_one_is_damaged(
+    red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It cuts nothing out, and so begins no threads for that.
+    monkeypatch.setattr("facegrab.walk.engine_of", lambda each: engine(replace(each, folder=None)))
+    monkeypatch.setattr("facegrab.media.plan.TRIAL_FRAMES", 4)
+    grab = FaceGrab(
+        red, RecognitionSettings(0.6, jitter=1),
+        ProcessSettings(skip_frames=0, extract_size=64, scale=0.5), eyes=painted_eyes(),
+    )  # fmt: skip
+    summary = grab.process(spoil(clip, 13), tmp_path / "out")
+    assert summary.frames_damaged > 0
+    assert "set aside, from frame 8 to 11: 3 workers died of it; " in "\n".join(summary.warnings)
+    numbers = query(tmp_path / "out", "SELECT number FROM segment ORDER BY number")
+    assert numbers == [(number,) for number in (0, 1, 3, 4, 5, 6, 7)]

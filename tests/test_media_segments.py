@@ -428,6 +428,18 @@ class TestDamage:
         with pytest.raises(MediaError, match="segment 2 does not begin"):
             open_source(spoilt, start=whole.segments[2], only=True)
 
+    @pytest.mark.parametrize("number", [21, 22, 23])
+    def test_damage_is_counted_though_no_frame_came_out_before_it(
+        self, plain: Path, number: int
+    ) -> None:
+        with open_source(Source(plain)) as whole:
+            list(whole)
+        spoilt = Source(spoil(plain, number))
+        with open_source(spoilt, start=whole.segments[1], only=True) as reader:
+            assert next(reader).index == 20
+            list(reader)
+        assert reader.frames_damaged > 0
+
     @pytest.mark.parametrize("keep", [0.5, 0.8])
     def test_a_file_that_is_cut_off(self, plain: Path, keep: float) -> None:
         found = check_but_one(truncate(plain, keep), hurt=-1)

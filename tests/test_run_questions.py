@@ -31,6 +31,8 @@ from facegrab.answering import Answering
 from facegrab.cataloguing import scan_into
 from facegrab.errors import MediaError, MissingError
 from facegrab.grab import FaceGrab
+from facegrab.media import Source, demuxing
+from facegrab.media.plan import plan
 from facegrab.settings import ProcessSettings, RecognitionSettings
 from facegrab.store import album as albums
 from facegrab.summary import Plan, Summary, Watcher
@@ -222,6 +224,26 @@ class TestAnotherQuestion:
         for name in ("faces_found", "faces_matched", "faces_written", "dropped", "frames_read"):
             assert getattr(asked, name) == getattr(alone, name)
         assert (contents(first), rows(first)) == before
+
+    def test_nobody_decodes_with_more_threads_than_may_be_used(
+        self, user: User, red: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given: list[int] = []
+
+        def noted(threads: int) -> int:
+            given.append(threads)
+            return 1
+
+        monkeypatch.setattr(demuxing, "decoding_threads", noted)
+        assert user.asks(red, clip, tmp_path / "first", threads=3).faces_written
+        looked = len(given)
+        index = tmp_path / "first" / "facegrab.db"
+        assert user.asks(red, clip, tmp_path / "second", index=index, threads=3, extract_size=32)
+        assert user.looked_at == 0
+        sought = len(given)
+        assert plan(Source(clip), threads=3)
+        assert 0 < looked < sought < len(given)
+        assert {*given} == {3}
 
     def test_a_coarser_one_is_answered_from_a_finer_look(
         self, user: User, red: Path, clip: Path, tmp_path: Path

@@ -64,6 +64,28 @@ def test_a_chip_can_be_cut_anywhere(angle: float, side: float, x: float, y: floa
     assert chip.shape == (150, 150, 3)
 
 
+@pytest.mark.parametrize("kind", ["numpy", landmarks.walker_name()])
+def test_points_that_coincide_show_what_is_there(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chips, "walker_name", lambda: kind)
+    image = np.full((80, 60, 3), (200, 100, 50), np.uint8)
+    (chip,) = cut_chips([image], np.zeros(1, np.int64), np.full((1, 5, 2), 30, np.float32))
+    assert (chip == (200, 100, 50)).all()
+
+
+@pytest.mark.parametrize("kind", ["numpy", landmarks.walker_name()])
+@pytest.mark.parametrize("far", [1e20, -1e20, 1e30])
+def test_nothing_is_to_be_seen_however_far_beyond_the_edge(
+    kind: str, far: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the points of a network that is none may lie."""
+    monkeypatch.setattr(chips, "walker_name", lambda: kind)
+    image = np.full((80, 60, 3), 255, np.uint8)
+    points = np.stack([corners(0.3, 90, far, 40), corners(0.3, 90, 30, far)])
+    assert not np.any(cut_chips([image], np.zeros(2, np.int64), points))
+
+
 def test_a_chip_shows_what_lies_in_its_square() -> None:
     image = np.zeros((400, 400, 3), np.uint8)
     image[100:300, 100:300] = (200, 100, 50)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -142,6 +144,23 @@ def test_a_glance_is_small_and_looks_like_the_image(
     assert found.shape == (*seen, 3)
     whole = cv2.resize(smooth, seen[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(found.astype(int) - whole).mean() < 3
+
+
+@pytest.mark.parametrize("size", [(3000, 9), (40, 63), (200, 130)])
+def test_a_glance_takes_no_more_room_than_the_image(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    resize = cv2.resize
+
+    def noted(*given: Any, **more: Any) -> Any:
+        made.append(resize(*given, **more).size)
+        return resize(*given, **more)
+
+    monkeypatch.setattr(cv2, "resize", noted)
+    image = painted(*size)
+    assert np.abs(glance(image).mean() - image.mean()) < 2
+    assert max(made) <= image.size
 
 
 def test_noise_goes_on_and_a_change_in_one_place_does_not() -> None:

@@ -31,12 +31,14 @@ class Answering:
         question: who is asked for.
         output: where the answer goes.
         device: that decodes.
+        threads: of the CPU that may be used for it; 0 is as many as the process may use.
     """
 
-    def __init__(self, question: Question, output: Output, device: str) -> None:
+    def __init__(self, question: Question, output: Output, device: str, threads: int = 0) -> None:
         self._question = question
         self._output = output
         self._device = device
+        self._threads = threads
 
     def answer(
         self,
@@ -113,9 +115,9 @@ class Answering:
             (frame, float(faces.pts_seconds[planned[0].entry.row]))
             for frame, planned in sorted(of_frame.items())
         ]
-        every, device = seen.request.every, self._device
+        every, device, threads = seen.request.every, self._device, self._threads
         with (
-            SpansReader(place.source, wanted, seen.origin, every, device) as reader,
+            SpansReader(place.source, wanted, seen.origin, every, device, threads) as reader,
             prefetched(reader) as frames,
         ):
             count = FIRST

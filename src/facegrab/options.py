@@ -284,7 +284,8 @@ def _add_process(parser: argparse.ArgumentParser) -> None:
         type=whole,
         default=default.threads,
         metavar=_span(settings.THREADS),
-        help="of the processor that the networks use; 0 is one for each core (default %(default)s)",
+        help="of the processor that networks and decoding use; 0 is one for each core (default "
+        "%(default)s)",
     )
 
     group.add_argument(

@@ -81,7 +81,7 @@ class Run(Walk):
         super().__init__(look, asked, settings, output, watcher, early, orders)
         self._output = output
         self._question = question
-        self._answering = Answering(question, output, settings.device)
+        self._answering = Answering(question, output, settings.device, settings.threads)
         self._again = again
         self._onlooker = onlooker
         self._answered: list[_Answered] = []

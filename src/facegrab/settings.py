@@ -94,7 +94,7 @@ class ProcessSettings:
             as float32 does; ``"exact"`` is float32, and dlib's detector finds dlib's own boxes;
             ``"f32"``, ``"bf16"``; ``"int8"``: dlib's networks compute in int8, others as by
             ``"auto"``.
-        threads: of the processor that the networks use, 0 to 256; 0 is one for each core.
+        threads: of the processor that networks and decoding use, 0 to 256; 0 is one for each core.
         licence: ``"any"``, or ``"commercial"``: no weights that may not be used commercially.
         jobs: processes that each look through a segment of a video at a time, 1 to 64; more than
             one pays on many cores.

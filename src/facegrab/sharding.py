@@ -67,7 +67,7 @@ class Sharding(Walk):
             if seen is not None and seen.complete:
                 return Visit(source, content, stack, seen)
             reader, _ = self._open(source, None, stack)
-            planned = plan(source, self._settings.skip_frames + 1)
+            planned = plan(source, self._settings.skip_frames + 1, self._settings.threads)
         except (MediaError, MissingError, AccessError) as error:
             raise NotReadError(error) from error
         assert self._engine is not None

@@ -246,7 +246,7 @@ class Walk:
 
     def _planned(self, source: Source, start: Segment | None) -> tuple[Segment, ...] | None:
         """The segments that are left, where they are known without looking."""
-        planned = plan(source, self._settings.skip_frames + 1)
+        planned = plan(source, self._settings.skip_frames + 1, self._settings.threads)
         if planned is None or start is None:
             return planned
         left = tuple(each for each in planned if each.number >= start.number)
@@ -366,15 +366,16 @@ class Walk:
             segment, future = visit.parts.popleft()
             after = first_of(each for each, _ in visit.parts)
             part = self._taken(segment, future, after)
-            if part is None or not is_sound(part, segment, after):
-                begin = segment if last is None or last[1].aside else last[0]
-                reader = self._reader(visit.source, begin)
+            goes_on = part is not None and is_sound(part, segment, after)
+            if last and (goes_on or last[1].aside):  # nobody can look at that one again
+                yield from self._passed_on(last[1], relay)
+                last = None
+            if part is None or not goes_on:
+                reader = self._reader(visit.source, last[0] if last else segment)
                 relay.go_on(visit.stack.enter_context(reader))
                 visit.frames = self._timed_decode(reader)
                 yield from self._batches(visit, reader, look)
                 return
-            if last:
-                yield from self._passed_on(last[1], relay)
             last = segment, part
         if last:
             yield from self._passed_on(last[1], relay)

@@ -82,6 +82,8 @@ class Decoding:
         self.segments = [start] if start else []
         # The time of the frame that must come out first.
         self._awaited = start.pts if start else None
+        # No packet so far is of what is before it.
+        self._is_own = reach is not Reach.DECODE
         self._failures = 0
         self._ended = False
         tick_seconds, frame_seconds = ticks(self._stream)
@@ -186,12 +188,14 @@ class Decoding:
         # A key frame may begin a segment, and then must come out even if nobody refers to it.
         whole = wanted or packet is None or packet.is_keyframe
         self._stream.codec_context.skip_frame = "DEFAULT" if whole else "NONREF"
+        if self._awaited is not None and packet and packet.pts is not None:
+            self._is_own &= packet.pts >= self._awaited
         try:
             return self._stream.decode(packet)
         except av.FFmpegError as error:
             _LOG.debug("%s", error)
             # What is before the start was counted by whoever read it.
-            if self._awaited is None:
+            if self._awaited is None or self._is_own:
                 self.count_damaged()
                 self._failures += 1
             return []

@@ -31,7 +31,7 @@ _ONE_FRAME_A_PACKET = frozenset(
 )
 
 
-def plan(source: Source, every: int = 1) -> tuple[Segment, ...] | None:
+def plan(source: Source, every: int = 1, threads: int = 0) -> tuple[Segment, ...] | None:
     """The segments that a reader of a sound source begins, from its packets alone.
 
     Read one by one (``open_source(..., start=segment, only=True)``), in any order or at once, they
@@ -44,7 +44,7 @@ def plan(source: Source, every: int = 1) -> tuple[Segment, ...] | None:
 
     Args:
         source: a video or images.
-        every: as the reader's.
+        every, threads: as the reader's.
 
     Returns:
         None where frames need not come out as packets announce them.
@@ -54,8 +54,8 @@ def plan(source: Source, every: int = 1) -> tuple[Segment, ...] | None:
     """
     if source.images:
         return _of_images(source, every)
-    first = _first(source.path, every)
-    file = Demuxing(source.path)
+    first = _first(source.path, every, threads)
+    file = Demuxing(source.path, threads=threads)
     try:
         return _of_video(file, first) if first else None
     finally:
@@ -72,9 +72,9 @@ def _of_images(source: Source, every: int) -> tuple[Segment, ...]:
     )
 
 
-def _first(path: Path, every: int) -> Segment | None:
+def _first(path: Path, every: int, threads: int) -> Segment | None:
     """The first segment, if the first frames come out as their packets announce."""
-    file = Demuxing(path)
+    file = Demuxing(path, threads=threads)
     try:
         codec = file.stream.codec_context
         skippable = is_skippable(codec.name, codec.extradata or b"")

@@ -66,6 +66,7 @@ class SpansReader:
         origin: of the scan's reader.
         every: of the scan's reader.
         device: that decodes; see VideoReader.
+        threads: of the CPU that may be used; 0 is as many as the process may use.
 
     Raises:
         MediaError: while iterating, a frame is not there or has another time: the source has
@@ -81,6 +82,7 @@ class SpansReader:
         origin: int | None,
         every: int = 1,
         device: str = CPU,
+        threads: int = 0,
     ) -> None:
         self._source = source
         self._path = source.path
@@ -89,6 +91,7 @@ class SpansReader:
         self._every = every
         self.warnings: list[str] = []
         self._device = device
+        self._threads = threads
         self._frames = self._images() if source.images else self._video()
 
     def __iter__(self) -> Self:
@@ -129,19 +132,22 @@ class SpansReader:
         hardware = self._hardware()
         if self._origin is not None:
             try:
-                with closing(_Spans(self._path, hardware, self._wanted, self._origin)) as spans:
+                with closing(self._sought(hardware, self._origin)) as spans:
                     yield from spans.frames()
             except _NotThereError:
                 _LOG.debug("%s: frame %d: all is decoded", self._path, self._wanted[0][0])
         if self._wanted:
-            file = Demuxing(self._path, hardware)
+            file = Demuxing(self._path, hardware, self._threads)
             with closing(file.container):
                 yield from self._one_by_one(file)
+
+    def _sought(self, hardware: HWAccel | None, origin: int) -> _Spans:
+        return _Spans(self._path, hardware, self._threads, self._wanted, origin)
 
     def _hardware(self) -> HWAccel | None:
         if self._device == CPU:
             return None
-        with VideoReader(self._path, 1, self._device) as reader:
+        with VideoReader(self._path, 1, self._device, threads=self._threads) as reader:
             self.warnings = [line for line in reader.warnings if "processor" in line]
         return None if self.warnings else HWAccel(self._device, allow_software_fallback=False)
 
@@ -178,16 +184,23 @@ class _Spans:
     Args:
         path: of the video.
         hardware: that decodes; None: the processor.
+        threads: of the CPU that may be used.
         wanted: those that come out are taken away.
         origin: ticks of the video's first frame.
     """
 
     def __init__(
-        self, path: Path, hardware: HWAccel | None, wanted: deque[Wanted], origin: int
+        self,
+        path: Path,
+        hardware: HWAccel | None,
+        threads: int,
+        wanted: deque[Wanted],
+        origin: int,
     ) -> None:
         self._path = path
         self._hardware = hardware
-        self._file = Demuxing(path, hardware)
+        self._threads = threads
+        self._file = Demuxing(path, hardware, threads)
         self._stream = self._file.stream
         self._wanted = wanted
         self._tick_seconds, _ = ticks(self._stream)
@@ -207,7 +220,7 @@ class _Spans:
     def _begin_anew(self) -> Iterator[_Packet | None]:
         """All packets of the file, opened again."""
         self.close()
-        self._file = Demuxing(self._path, self._hardware)
+        self._file = Demuxing(self._path, self._hardware, self._threads)
         self._stream = self._file.stream
         return self._file.packets()
 

@@ -1,4 +1,4 @@
-"""Similarity transforms and the warps that follow them: the extract and the recogniser's chip."""
+"""Similarity transforms and the warps that follow them: the extract."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a cascade does with its candidates: cut them out, weed them, make them square.
 
 Boxes in here are edges: x0 y0 x1 y1 float32, x1 - x0 is the width; the first pixel of an image
-reaches from 0 to 1. All steps work on arrays; only the cutting goes box by box, in OpenCV.
+reaches from 0 to 1. All steps work on arrays; only without Numba OpenCV cuts box by box.
 """
 
 from __future__ import annotations

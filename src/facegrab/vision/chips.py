@@ -51,7 +51,6 @@ def cut_chips(images: Sequence[Image], image_of: IntArray, points5: FloatArray) 
         RGB uint8 (150, 150, 3) each, black beyond the image's edge.
 
     Raises:
-        ValueError: points that all coincide.
         DeviceError: Numba is installed and does not work.
     """
     size = np.array([image.shape[1::-1] for image in images], np.int64).reshape(-1, 2)
@@ -72,21 +71,20 @@ def chip_poses(points5: FloatArray, size: IntArray) -> ChipPoses:
     Args:
         points5: see cut_chips.
         size: int64 (N, 2), width and height of the image that each face is in.
-
-    Raises:
-        ValueError: points that all coincide.
     """
     pose = similarity(_TARGET, points5)
     scale = np.hypot(pose[:, 0, 0], pose[:, 1, 0])
-    turn = pose[:, :, :2] / scale[:, None, None]
+    turn = np.tile(np.eye(2), (len(pose), 1, 1))  # of points that coincide: none
+    np.divide(pose[:, :, :2], scale[:, None, None], out=turn, where=scale[:, None, None] > 0)
     centre, side = pose @ [CHIP_PX / 2, CHIP_PX / 2, 1], CHIP_PX * scale - 1
     halvings = np.zeros(len(pose), np.int64)
     while (too_large := side / 2.0 ** (halvings + 1) + 1 > CHIP_PX).any():
         halvings += too_large
     reach = side / 2 * np.abs(turn).sum(axis=2).T
     margin = 2.0 ** (halvings + 2) - 2
-    begin = np.floor((centre - (reach + margin).T).clip(0) + 0.5).astype(np.int64)
-    last = np.minimum(centre + (reach + margin).T, size - 1)
+    # What lies far beyond the image would not fit into an integer.
+    begin = np.floor((centre - (reach + margin).T).clip(0, size) + 0.5).astype(np.int64)
+    last = np.minimum(centre + (reach + margin).T, size - 1).clip(-1)
     end = np.floor(last + 0.5).astype(np.int64) + 1
     centre -= begin
     for level in range(int(halvings.max(initial=0))):

@@ -36,7 +36,7 @@ def glance(image: Image) -> Image:
     height, width = image.shape[:2]
     halvings = max(min(width, height).bit_length() - GLANCE_BITS, 0)
     size = (width >> halvings, height >> halvings)
-    finer = (PICKED * size[0], PICKED * size[1])
+    finer = (min(PICKED * size[0], width), min(PICKED * size[1], height))
     picked = cv2.resize(image, finer, interpolation=cv2.INTER_NEAREST)
     return np.asarray(cv2.resize(picked, size, interpolation=cv2.INTER_AREA), np.uint8)
 
