@@ -178,7 +178,10 @@ class Cluster:
         if self._thread:
             return
         self.wait_for_workers()
-        self._asked = self._ray.put(self._for.asked)
+        try:
+            self._asked = self._ray.put(self._for.asked)
+        except Exception as error:
+            raise gone_for(error) from error
         self._thread = threading.Thread(target=self._run, name="facegrab-cluster", daemon=True)
         self._thread.start()
 

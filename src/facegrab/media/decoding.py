@@ -131,7 +131,7 @@ class Decoding:
                     return
                 self._stream.codec_context.flush_buffers()
             yield from self._sound(self._decode(packet, wanted=wanted))
-            if self._failures == MAX_FAILURES:
+            if self._failures >= MAX_FAILURES:
                 self._file.notes.append(f"gave up after {MAX_FAILURES} damaged frames in a row")
                 return
             if self._ended:
