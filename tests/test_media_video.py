@@ -217,15 +217,17 @@ class TestReading:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
     ) -> None:
         monkeypatch.setattr(demuxing, "usable_cores", lambda: cores)
-        own = os.getpriority(os.PRIO_PROCESS, 0)
+
+        def decoding() -> set[int]:
+            tasks = [*Path("/proc/self/task").iterdir()]
+            own = (each for each in tasks if (each / "comm").read_text().startswith("av:h264"))
+            return {int(each.name) for each in own}
+
+        own, before = os.getpriority(os.PRIO_PROCESS, 0), decoding()
         clip = write_clip(tmp_path / "a.mp4", grey_frames(9))
         with open_source(Source(clip)) as reader:
             assert next(iter(reader)).index == 0
-            begun = [
-                int(task.name)
-                for task in Path("/proc/self/task").iterdir()
-                if (task / "comm").read_text().startswith("av:h264")
-            ]
+            begun = decoding() - before
             nice = {os.getpriority(os.PRIO_PROCESS, each) for each in begun}
         assert len(begun) == 2 * cores
         assert nice == {min(own + 5, 19)}

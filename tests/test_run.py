@@ -540,7 +540,7 @@ class TestUnreadable:
 
             def close(self) -> None: ...
 
-        monkeypatch.setattr(facegrab.walk, "open_source", lambda *_: NothingToLookAt())
+        monkeypatch.setattr(facegrab.walk, "open_source", lambda *_, **__: NothingToLookAt())
         with pytest.raises(MediaError, match=r"clip\.mp4"):
             run(red, clip, tmp_path / "out")
         assert not (tmp_path / "out").exists()
