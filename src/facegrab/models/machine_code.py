@@ -129,7 +129,7 @@ def load(
         log.info("compiling %s, once, some seconds", name)
         function = compiled()
         made = _keep(full_name, llvm, function)
-        # Not what Numba has in memory: made otherwise, it rounds otherwise than what is loaded later.
+        # Not what Numba has in memory: that rounds otherwise than what is loaded later.
         return MachineCode(function.address, function) if made is None else _loaded(llvm, made)
 
 
