@@ -128,9 +128,8 @@ def load(
             return _loaded(llvm, content)
         log.info("compiling %s, once, some seconds", name)
         function = compiled()
-        made = _keep(full_name, llvm, function)
-        # Not what Numba has in memory: that rounds otherwise than what is loaded later.
-        return MachineCode(function.address, function) if made is None else _loaded(llvm, made)
+        _keep(full_name, llvm, function)
+        return MachineCode(function.address, function)
 
 
 @contextmanager
@@ -175,20 +174,18 @@ def _kept(full_name: str) -> NDArray[np.uint8] | None:
     return content
 
 
-def _keep(full_name: str, llvm: ModuleType, function: Any) -> NDArray[np.uint8] | None:
-    """The function's object file, put into the cache; None if it cannot stand alone."""
+def _keep(full_name: str, llvm: ModuleType, function: Any) -> None:
+    """Puts the function's object file into the cache, if it can stand alone."""
     module = llvm.parse_assembly(function.inspect_llvm())
     outer = [each.name for each in module.functions if each.is_declaration]
     if needed := [each for each in outer if not each.startswith("llvm.")]:
         log.warning("compiled code cannot be kept: it needs %s", ", ".join(needed))
-        return None
+        return
     module.get_function(function.native_name).name = SYMBOL
-    made: bytes = _target_machine(llvm).emit_object(module)
     try:
-        cache.put(full_name, SUFFIX, [made])
+        cache.put(full_name, SUFFIX, [_target_machine(llvm).emit_object(module)])
     except WeightsError as error:
         log.warning("compiled code is not kept: %s", error)
-    return np.frombuffer(made, np.uint8)
 
 
 def _loaded(llvm: ModuleType, content: NDArray[np.uint8]) -> MachineCode:
