@@ -75,13 +75,19 @@ class Function:
         self._code: MachineCode | None = None
         self._function: Callable[..., None] | None = None
 
-    def __call__(self, *arguments: int | float) -> None:
-        """Calls it.
+    def __call__(self, *arguments: int | float | NDArray[Any]) -> None:
+        """Calls it, with the address of each array.
+
+        Arrays are given as they are, because the first call takes seconds before it comes to them:
+        an address alone would not keep one that nobody else has.
 
         Raises:
             DeviceError, WeightsError: see load.
         """
-        self._loaded()(*arguments)
+        function = self._loaded()
+        function(
+            *(each.ctypes.data if isinstance(each, np.ndarray) else each for each in arguments)
+        )
 
     def _loaded(self) -> Callable[..., None]:
         # Else two threads that come first would both compile.
@@ -90,11 +96,6 @@ class Function:
                 self._code = self._load()
                 self._function = self._prototype(self._code.address)
             return self._function
-
-
-def addresses(*arrays: NDArray[Any]) -> list[int]:
-    """Where each array begins; the caller keeps the arrays for as long."""
-    return [array.ctypes.data for array in arrays]
 
 
 def load(

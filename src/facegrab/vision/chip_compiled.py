@@ -65,17 +65,15 @@ def chips(images: Sequence[Image], image_of: IntArray, poses: ChipPoses) -> Imag
     first = np.array([image.ctypes.data for image in rows], np.int64)[image_of]
     first += begin[:, 1] * stride + begin[:, 0] * 3
     numbers = np.column_stack([stride, part, halvings])
-    pose = np.ascontiguousarray(matrix)
     # A part with a pixel before and two after each row and column, or what is left of it halved.
     most = int((part + 3).prod(axis=1).max(initial=0)) * LANES
-    result = np.empty(len(pose) * CHIP_PX**2 * 3 + SPARE_BYTES, np.uint8)
+    result = np.empty(len(matrix) * CHIP_PX**2 * 3 + SPARE_BYTES, np.uint8)
     room = (
         np.empty(most, np.uint8),
         np.empty(most, np.uint8),
         np.empty(int(part.max(initial=0)) * LANES + LANES, np.uint16),
     )
     _function(
-        *machine_code.addresses(first, numbers, pose), len(pose),
-        *machine_code.addresses(*room, result),
+        first, numbers, np.ascontiguousarray(matrix), len(matrix), *room, result,
     )  # fmt: skip
     return result[:-SPARE_BYTES].reshape(-1, CHIP_PX, CHIP_PX, 3)

@@ -60,11 +60,10 @@ def crops(image: Image, halvings: IntArray, place: FloatArray, side_px: int) -> 
         rows = np.empty(_room(width, height, halvings, place, side_px), np.uint8)
         sums, taps = np.empty(6 * width, np.uint16), np.empty(2 * side_px, np.int64)
         shares = np.empty(side_px, np.float32)
-        arrays = np.ascontiguousarray(halvings, np.int64), np.ascontiguousarray(place, np.float32)
         _function(
-            image.ctypes.data, image.strides[0], width, height,
-            *machine_code.addresses(*arrays), len(place), side_px,
-            *machine_code.addresses(sums, rows, taps, shares, result),
+            image, image.strides[0], width, height,
+            np.ascontiguousarray(halvings, np.int64), np.ascontiguousarray(place, np.float32),
+            len(place), side_px, sums, rows, taps, shares, result,
         )  # fmt: skip
     return result
 

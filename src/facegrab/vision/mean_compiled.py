@@ -75,9 +75,8 @@ def mean(image: Image, matrix: NDArray[np.float64], size_px: int, multiple: int)
     positions = warp_grid.positions(inverse, size_px, mean_grid.STEP_BITS)
     weights = mean_grid.weights(inverse[:, :2], multiple)
     _function(
-        planes.ctypes.data, *planes.strides[:2], len(planes),
-        *machine_code.addresses(positions, weights), int(mean_grid.rows_of(reach_px)), size_px,
-        result.ctypes.data,
+        planes, *planes.strides[:2], len(planes),
+        positions, weights, int(mean_grid.rows_of(reach_px)), size_px, result,
     )  # fmt: skip
     return result
 

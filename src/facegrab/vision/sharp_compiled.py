@@ -82,10 +82,9 @@ def sharpness(
     numbers = np.column_stack([each_shape, size_px, multiple, tap_rows])
     pose = np.column_stack([inverse.reshape(-1, 6), 1 / multiple])
     sums = np.empty((len(matrix), 2), np.int64)
-    room = _room(int(size_px.max(initial=0)))
     _function(
-        *machine_code.addresses(each_at, numbers, pose), len(matrix),
-        *machine_code.addresses(lanczos_weights(), *room, sums),
+        each_at, numbers, pose, len(matrix), lanczos_weights(),
+        *_room(int(size_px.max(initial=0))), sums,
     )  # fmt: skip
     mean, mean_square = (sums / (size_px**2)[:, None]).T
     variance = np.maximum(mean_square - mean**2, 0)  # less by what was rounded, where all is even

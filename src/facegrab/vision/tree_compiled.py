@@ -43,9 +43,7 @@ class CompiledWalker:
         shape, self._norm = centred(forest.initial)
         splitting = (forest.split_a, forest.split_b, forest.threshold, forest.leaf)
         arrays = (counts, forest.initial, shape, *splitting, forest.anchor, forest.delta)
-        # Whatever an address leads to has to live as long as the address.
-        self._arrays = [np.ascontiguousarray(array) for array in arrays]
-        self._counts, *self._forest = machine_code.addresses(*self._arrays)
+        self._counts, *self._forest = (np.ascontiguousarray(array) for array in arrays)
         self._points, self._features, self._trees = points, features, trees
 
     def __call__(self, images: Sequence[Image], image_of: IntArray, box: FloatArray) -> FloatArray:
@@ -65,12 +63,13 @@ class CompiledWalker:
         images_at = np.array([readable[number].ctypes.data for number in numbers], np.uintp)
         size = np.array([readable[number].shape[1::-1] for number in numbers], np.int64)
         corner_side = np.concatenate(corner_and_side(box), axis=1)
-        faces = machine_code.addresses(images_at, size, corner_side)
         pixel = np.empty(self._features, np.int64)
         grey = np.empty(self._features, np.float32)
         node = np.empty(self._trees, np.int32)
-        room = machine_code.addresses(pixel, grey, node, points)
-        _function(*faces, len(box), self._counts, self._norm, *self._forest, *room)
+        _function(
+            images_at, size, corner_side, len(box),
+            self._counts, self._norm, *self._forest, pixel, grey, node, points,
+        )  # fmt: skip
         return points
 
 

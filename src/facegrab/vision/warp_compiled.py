@@ -64,10 +64,9 @@ def warp(image: Image, matrix: NDArray[np.float64], size_px: int) -> Image:
     colours = colour[0] if colour else 1
     samples = np.empty(ROOM_PX * ROOM_PX * colours, np.int16)
     result = np.empty((size_px, size_px, *colour), np.uint8)
-    arrays = (positions, lanczos_weights(), samples)
     _function(
-        rows.ctypes.data, rows.strides[0], width, height, colours,
-        *machine_code.addresses(*arrays), size_px, result.ctypes.data,
+        rows, rows.strides[0], width, height, colours,
+        positions, lanczos_weights(), samples, size_px, result,
     )  # fmt: skip
     return result
 
