@@ -7,7 +7,6 @@ import logging
 import os
 import subprocess
 import sys
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,25 +88,6 @@ def test_it_is_compiled_once(
         assert doubled(machine_code.load("trees", source, compiler)) == [2, 4, 6]
     assert compiler.calls == 1
     assert caplog.messages == ["compiling trees, once, some seconds"]
-
-
-def test_an_array_that_nobody_else_has_lives_while_the_function_is_compiled(
-    source: Path, compiler: Compiler
-) -> None:
-    """That takes seconds, in which its memory would be given to others."""
-    arrays = [np.arange(1, 4, dtype=np.int64)]
-    array, alive = weakref.ref(arrays[0]), list[bool]()
-
-    def compiling() -> Any:
-        alive.append(array() is not None)
-        return compiler()
-
-    double = machine_code.Function("trees", source, compiling, ctypes.c_void_p, ctypes.c_int64)
-    double(arrays.pop(), 3)
-    assert alive == [True]
-    values = np.arange(1, 4, dtype=np.int64)
-    double(values, 3)
-    assert values.tolist() == [2, 4, 6]
 
 
 def test_another_source_is_compiled_anew(source: Path, compiler: Compiler) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,29 @@ def test_taps_are_weighed_eight_at_a_time() -> None:
     # Four pixels, of 4, 6 and 8 rows.
     assert assembly.count("pmaddwd") + assembly.count("pdpwssd") >= 72
     assert "prefetch" in assembly
+
+
+@needs_numba
+def test_weights_that_nobody_else_has_last_until_they_were_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two threads that come first make them both, one in vain; then compiling takes seconds."""
+    made, alive = [], []
+    loaded = sharp_compiled._function._loaded
+
+    def in_vain() -> Any:
+        weights = warp_grid.weights()
+        made.append(weakref.ref(weights))
+        return weights
+
+    def late() -> Any:
+        alive.append(made[0]() is not None)
+        return loaded()
+
+    monkeypatch.setattr(sharp_compiled, "lanczos_weights", in_vain)
+    monkeypatch.setattr(sharp_compiled._function, "_loaded", late)
+    of_one(painted((40, 40, 3)), pose(0.5, 0, (20, 20), 32))
+    assert alive == [True]
 
 
 @needs_numba
