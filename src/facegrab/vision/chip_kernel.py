@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from facegrab.models.details import CHIP_PX
 from facegrab.types import IntArray
-from facegrab.vision.warp_kernel import ROWS_AHEAD, Bytes, inlined, prefetch_row
+from facegrab.vision.warp_kernel import COLOURS, ROWS_AHEAD, Bytes, inlined, prefetch_row
 
 Doubles = NDArray[np.float64]
 Sums = NDArray[np.uint16]
 
-COLOURS = 3
 LANES = 4
 """Bytes of a pixel while it is worked on."""
 ABREAST = 16

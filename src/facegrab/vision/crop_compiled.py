@@ -29,6 +29,7 @@ _function = machine_code.Function(
     _compiled,
     # Image, stride, width, height; halvings, places, count, side; room and the result.
     c_void_p, *[c_int64] * 3, *[c_void_p] * 2, *[c_int64] * 2, *[c_void_p] * 5,
+    shares=[Path(__file__).with_name("warp_kernel.py")],
 )  # fmt: skip
 
 

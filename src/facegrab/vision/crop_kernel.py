@@ -6,36 +6,26 @@ they become one of the next. So no more than a few rows are kept, which stay nea
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numba import cfunc, njit, types
+from numba import cfunc, types
 from numpy.typing import NDArray
 
 from facegrab.types import FloatArray, IntArray
+from facegrab.vision.warp_kernel import COLOURS, Bytes, inlined
 
-Bytes = NDArray[np.uint8]
-
-COLOURS = 3
 ROUNDING = np.float32(3 << 22)
 """Added to a number of 0 to 255 it leaves no bits for a fraction: what is half goes to even."""
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 
-
-def _inlined(function: _F) -> _F:
-    compiled: _F = njit(inline="always", error_model="numpy")(function)
-    return compiled
-
-
-@_inlined
+@inlined
 def _floor(value: np.floating[Any]) -> int:
     whole = int(value)
     return whole - 1 if value < whole else whole
 
 
-@_inlined
+@inlined
 def _first_halving(
     image: Bytes, at: int, stride: int, count: int, sums: NDArray[np.uint16], rows: Bytes, to: int
 ) -> None:
@@ -49,7 +39,7 @@ def _first_halving(
             rows[to + colour * count + column] = mean
 
 
-@_inlined
+@inlined
 def _next_halving(rows: Bytes, at: int, count: int, to: int) -> None:
     """``count`` bytes of a row out of two rows after one another."""
     for each in range(count):
@@ -58,7 +48,7 @@ def _next_halving(rows: Bytes, at: int, count: int, to: int) -> None:
         rows[to + each] = (rows[upper] + rows[upper + 1] + rows[lower] + rows[lower + 1] + 2) >> 2
 
 
-@_inlined
+@inlined
 def _part(
     image: Bytes, stride: int, halvings: int, left: int, top: int, columns: int, lines: int,
     sums: NDArray[np.uint16], rows: Bytes,

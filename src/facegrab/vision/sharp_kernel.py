@@ -20,6 +20,7 @@ from facegrab.types import IntArray
 from facegrab.vision import mean_grid, warp_grid
 from facegrab.vision.warp_grid import FARTHEST_PX, ONE_BITS, POSITION_BITS, REACH, TAPS, TILE_PX
 from facegrab.vision.warp_kernel import (
+    COLOURS,
     ROWS_AHEAD,
     Bytes,
     Samples,
@@ -32,7 +33,6 @@ from facegrab.vision.warp_kernel import (
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
-COLOURS = 3
 LUMA_BITS = 15
 LUMA = (9798, 19235, 3735)
 """Shares of red, green and blue, of 2**15, as OpenCV's cvtColor has them."""
