@@ -94,8 +94,6 @@ def jittered(chip: Image, count: int) -> list[Image]:
 
     Always the same ones, so that the same picture gives the same embedding.
     """
-    if count == 1:
-        return [chip]  # most runs; to make random numbers NumPy loads 6 ms of modules
     random = np.random.default_rng(JITTER_SEED)
     side = chip.shape[0]
     chips = [chip]
