@@ -168,12 +168,16 @@ class OpenVinoNet:
         if request is None:
             request = self._own.request = self._compiled.create_infer_request()
         try:
-            answers = request.infer([np.ascontiguousarray(x)], share_inputs=True)
+            # Given to infer itself, it would be asked what it is, which takes longer than a small
+            # network.
+            shared = _openvino().Tensor(np.ascontiguousarray(x), shared_memory=True)
+            request.set_input_tensor(shared)
+            answers = request.infer()
         except RuntimeError as error:
             if _is_memory(error):
                 raise MemoryError(_line(error)) from error
             raise DeviceError(f"the device {CPU} failed: {_line(error)}") from error
-        return tuple(np.asarray(answers[each], np.float32) for each in self._compiled.outputs)
+        return tuple(np.asarray(each, np.float32) for each in answers.values())
 
 
 def parts_of(count: int) -> list[int]:
