@@ -157,6 +157,18 @@ def test_a_small_face_is_not_blurred_because_its_extract_is_large(size: int) -> 
     assert sharpness(luma) > 1000
 
 
+def test_many_faces_at_their_own_size_are_each_alone_to_the_bit() -> None:
+    """Small ones, large ones, and tiny ones, for which there is a least size."""
+    scales = [5, 8, 20, 60, 164, 163.7, 300, 700]
+    points = np.stack([face_points(0.3 * scale, scale, 40, 9) for scale in scales])
+    together = align.all_at_own_size(points, 256)
+    for face, (matrix, size_px) in zip(points, together, strict=True):
+        alone, own_size = align.at_own_size(partial(align.extract_matrix, face), 256)
+        assert own_size == size_px
+        assert np.array_equal(alone, matrix)
+    assert {16, 256} < {size_px for _, size_px in together}
+
+
 @pytest.mark.parametrize("weight", [None, np.arange(1.0, 52.0)])
 def test_many_similarities_are_each_alone_to_the_bit(weight: NDArray[np.float64] | None) -> None:
     faces = np.random.default_rng(7).normal(300, 90, (40, 51, 2)).astype(np.float32)

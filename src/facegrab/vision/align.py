@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.types import FloatArray, Image
+from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.landmarks import walker_name
 
 Matrix = NDArray[np.float64]
@@ -157,9 +157,22 @@ def extract_matrix(points68: FloatArray, size_px: int) -> Matrix:
     Raises:
         ValueError: all 51 points are one and the same.
     """
-    padding = int(size_px * PADDING)
-    target = MEAN_FACE * (size_px - 2 * padding) + padding
-    return similarity(points68[-MEAN_FACE_SIZE:], target, _INNER_WEIGHT)
+    return np.asarray(extract_matrices(points68[None], np.array([size_px]))[0], np.float64)
+
+
+def extract_matrices(points68: FloatArray, size_px: IntArray) -> Matrix:
+    """The same of many faces, to the bit: float64 (N, 2, 3).
+
+    Args:
+        points68: float32 (N, 68, 2).
+        size_px: int64 (N,), side of the extract of each.
+
+    Raises:
+        ValueError: all 51 points of a face are one and the same.
+    """
+    padding = (size_px * PADDING).astype(np.int64)[:, None, None]
+    target = MEAN_FACE * (size_px[:, None, None] - 2 * padding) + padding
+    return similarity(points68[:, -MEAN_FACE_SIZE:], target, _INNER_WEIGHT)
 
 
 def extract(image: Image, points68: FloatArray, size_px: int) -> Image:
@@ -178,11 +191,30 @@ def at_own_size(matrix_for: Callable[[int], Matrix], size_px: int) -> tuple[Matr
         the matrix; the side, size_px or less.
     """
     matrix = matrix_for(size_px)
+    own_size = _own_size(matrix, size_px)
+    return (matrix, size_px) if own_size == size_px else (matrix_for(own_size), own_size)
+
+
+def all_at_own_size(points68: FloatArray, size_px: int) -> list[tuple[Matrix, int]]:
+    """The same of many faces as extract_matrix aligns them.
+
+    Args:
+        points68: float32 (N, 68, 2).
+        size_px: see at_own_size.
+
+    Raises:
+        ValueError: see extract_matrices.
+    """
+    matrix = extract_matrices(points68, np.full(len(points68), size_px))
+    own_size = np.array([_own_size(each, size_px) for each in matrix], np.int64)
+    smaller = np.flatnonzero(own_size < size_px)
+    matrix[smaller] = extract_matrices(points68[smaller], own_size[smaller])
+    return list(zip(matrix, own_size.tolist(), strict=True))
+
+
+def _own_size(matrix: Matrix, size_px: int) -> int:
     own_size = round(size_px / hypot(matrix[0, 0], matrix[1, 0]))
-    if own_size >= size_px:
-        return matrix, size_px
-    size_px = max(own_size, SMALLEST_PX)
-    return matrix_for(size_px), size_px
+    return size_px if own_size >= size_px else max(own_size, SMALLEST_PX)
 
 
 def luma(image: Image, matrix: Matrix, size_px: int) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
@@ -215,6 +215,9 @@ class Look:
 
 def _poses(box: FloatArray, points: Points) -> list[Pose]:
     """How each face is aligned in which sharpness is measured."""
+    if len(box) and np.isfinite(points.points68).all():
+        with suppress(ValueError):  # points of one face coincide
+            return align.all_at_own_size(points.points68, SHARPNESS_PX)
     each = zip(box, points.points5, points.points68, strict=True)
     return [_pose(Landmarks(*face)) for face in each]
 
