@@ -100,6 +100,13 @@ def test_of_small_images_few_sizes_of_batch_are_asked_for(
     assert asked == [[2], [2], [3], [7], [8], [8, 2], [16], [16, 5]]
 
 
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [2]), (2, [2]), (3, [4]), (7, [8]), (8, [8]), (13, [8, 6]), (0, [0])]
+)
+def test_of_large_images_only_even_numbers_are_asked_for(count: int, sizes: list[int]) -> None:
+    assert openvino_runtime.parts_of(count, 2) == sizes
+
+
 def test_an_answer_stays_when_the_next_is_given(graph: Path) -> None:
     net = load_net(graph, on(F32))
     first = net(batch())

@@ -32,6 +32,9 @@ PREPARED_KEPT = 512
 size, as in a folder of photographs, costs 1 MB for ever (measured); with 32, less than the networks
 of a run have, the small ones take a third longer."""
 
+LARGE_PX = 100
+"""Of a side, from which on an image is large: a face for a recogniser, not a candidate for one."""
+
 SMALL = 8
 """Images of one size, below which they go together as they come."""
 
@@ -144,6 +147,8 @@ class OpenVinoNet:
         # A dense layer adds up one image in another order than several. Only networks of images of
         # one size have such a layer.
         self._of_one_size = batch.is_dynamic and all(side.is_static for side in size)
+        sides = [side.get_length() for side in size] if self._of_one_size else []
+        self._step = 2 if sides and min(sides) >= LARGE_PX else 1
         self._own = threading.local()
         names = (output.get_names() for output in compiled.outputs)
         self.outputs = tuple(min(each) if each else "" for each in names)
@@ -151,7 +156,7 @@ class OpenVinoNet:
     def __call__(self, x: FloatArray) -> tuple[FloatArray, ...]:
         count = len(x)
         if self._of_one_size:
-            sizes = parts_of(count)
+            sizes = parts_of(count, self._step)
             if sum(sizes) > count:
                 x = np.concatenate([x, x[-1:]])
         else:
@@ -180,15 +185,20 @@ class OpenVinoNet:
         return tuple(np.asarray(each, np.float32) for each in answers.values())
 
 
-def parts_of(count: int) -> list[int]:
+def parts_of(count: int, step: int = 1) -> list[int]:
     """Sizes of batches for images of one size; none goes alone, the last one twice if need be.
 
     Any number below SMALL, and powers of two: filled up to one, five would take as long as eight,
-    and preparing for another size takes no longer than two or three of such images (measured).
+    and preparing for another size takes no longer than two or three small images (measured). It
+    takes as long as a dozen large ones: of these only even numbers go.
+
+    Args:
+        count: of images.
+        step: 1, or 2 for even numbers.
     """
     rest = count % SMALL
     large = powers(count - rest) if count >= SMALL or not rest else []
-    return [*large, max(rest, 2)] if rest else large
+    return [*large, max(rest + rest % step, 2)] if rest else large
 
 
 def powers(count: int) -> list[int]:
