@@ -312,6 +312,27 @@ def test_points_that_coincide_have_no_pose(name: str) -> None:
         placed(one(name), same)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("coincides", [True, False])
+def test_many_faces_are_each_placed_as_alone(name: str, known: bool, coincides: bool) -> None:
+    faces = [face_points(0.1 * seed, 90.0 + 40 * seed, seed) for seed in range(6)]
+    if coincides:
+        faces[2][:] = 40
+    points68 = np.stack(faces)
+    box, five = np.stack([box_of(each) for each in faces]), five_of(points68)
+    shown = points68 if known else np.full_like(points68, np.nan)
+    alignment = one(name)
+    for number, matrix in enumerate(alignment.matrices(box, five, shown)):
+        try:
+            alone = alignment.matrix(box[number], five[number], shown[number])
+        except ValueError:
+            assert matrix is None
+        else:
+            assert matrix is not None
+            assert np.array_equal(matrix, alone)
+
+
 @pytest.mark.parametrize("place", [40.1, 1234.567, 1 / 3])
 def test_five_points_that_coincide_have_no_pose(place: float) -> None:
     """Also where sums of the weighted numbers might be rounded."""

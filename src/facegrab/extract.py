@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from facegrab.store.answers import Extract
 from facegrab.summary import ENLARGED, NO_POSE
 from facegrab.types import Faces, Image
@@ -73,20 +75,23 @@ class Extractor:
         """
         planned: list[Planned] = []
         none: dict[int, str] = {}
-        for row in rows:
-            made, reason = self._of_face(faces, row, name_of(row))
+        chosen = np.array(rows, np.int64)
+        points = faces.box[chosen], faces.points5[chosen], faces.points68[chosen]
+        matrices = zip(*(each.matrices(*points) for each in self._alignments), strict=True)
+        for row, matrix in zip(rows, matrices, strict=True):
+            made, reason = self._of_face(row, name_of(row), matrix)
             planned += made
             if not made:
                 none[row] = reason
         return planned, none
 
-    def _of_face(self, faces: Faces, row: int, name: str) -> tuple[list[Planned], str]:
+    def _of_face(
+        self, row: int, name: str, matrices: Sequence[Matrix | None]
+    ) -> tuple[list[Planned], str]:
         made: list[Planned] = []
         reason = NO_POSE
-        for alignment in self._alignments:
-            try:
-                matrix = alignment.matrix(faces.box[row], faces.points5[row], faces.points68[row])
-            except ValueError:  # points that coincide
+        for alignment, matrix in zip(self._alignments, matrices, strict=True):
+            if matrix is None:  # points that coincide
                 continue
             scale = native_scale(matrix)
             if scale > 1 and not self._upsample:

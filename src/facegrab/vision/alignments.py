@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from math import hypot
@@ -25,7 +26,7 @@ SIZE_PX = (16, 2048)
 DEFAULT = "mean-face"
 
 RECIPES = {
-    "mean-face": Recipe(recipes.mean_face),
+    "mean-face": Recipe(recipes.mean_face, together=recipes.mean_faces),
     "dlib-chip": Recipe(recipes.dlib_chip, natural_px=150),
     "arcface": Recipe(recipes.arcface, natural_px=112, multiples=(112, 128)),
     "ffhq": Recipe(recipes.ffhq),
@@ -103,6 +104,30 @@ class Alignment:
         if not np.isfinite(matrix).all() or native_scale(matrix) < _SMALLEST_SCALE:
             raise ValueError(f"the points have no pose for {self.name}")
         return matrix
+
+    def matrices(
+        self, box: FloatArray, points5: FloatArray, points68: FloatArray
+    ) -> list[Matrix | None]:
+        """The same of many faces; None of one that has no pose.
+
+        Args:
+            box: float32 (N, 4), see matrix.
+            points5: float32 (N, 5, 2), likewise.
+            points68: float32 (N, 68, 2), likewise.
+        """
+        if self.recipe.together and len(box) and np.isfinite(points68).all():
+            with suppress(ValueError):
+                matrix = self.recipe.together(points68, self.size_px)
+                scale = np.hypot(matrix[:, 0, 0], matrix[:, 1, 0])
+                if np.isfinite(matrix).all() and scale.min() >= _SMALLEST_SCALE:
+                    return list(matrix)
+        return [self._if_any(*face) for face in zip(box, points5, points68, strict=True)]
+
+    def _if_any(self, *face: FloatArray) -> Matrix | None:
+        try:
+            return self.matrix(*face)
+        except ValueError:
+            return None
 
 
 def native_scale(matrix: Matrix) -> float:

@@ -24,6 +24,7 @@ from facegrab.vision.align import (
     MEAN_FACE,
     PADDING,
     Matrix,
+    extract_matrices,
     extract_matrix,
     similarity,
 )
@@ -71,12 +72,15 @@ class Recipe:
         natural_px: side of the extract if none is asked for; None for that of the run.
         needs_points68: makes no sense without the 68 points.
         multiples: the side is a multiple of one of these; empty for any side.
+        together: the same as place for many faces, to the bit, of which the 68 points are known:
+            float32 (N, 68, 2) and the side to float64 (N, 2, 3); ValueError if one has no pose.
     """
 
     place: Place
     natural_px: int | None = None
     needs_points68: bool = False
     multiples: tuple[int, ...] = ()
+    together: Callable[[FloatArray, int], Matrix] | None = None
 
 
 _INNER = 17
@@ -155,6 +159,11 @@ def mean_face(face: Landmarks, size_px: int) -> Matrix:
     padding = int(size_px * PADDING)
     target = _MEAN_FIVE * (size_px - 2 * padding) + padding
     return similarity(face.points5, target, _FIVE_WEIGHT)
+
+
+def mean_faces(points68: FloatArray, size_px: int) -> Matrix:
+    """The same of many faces: float64 (N, 2, 3)."""
+    return extract_matrices(points68, np.full(len(points68), size_px))
 
 
 def dlib_chip(face: Landmarks, size_px: int) -> Matrix:
