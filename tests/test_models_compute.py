@@ -25,6 +25,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(compute, "has_bf16", lambda: True)
     monkeypatch.setattr(compute, "bf16_is_faster", lambda: True)
     monkeypatch.setattr(compute, "has_int8", lambda: True)
+    monkeypatch.setattr(compute, "has_amx", lambda: True)
     return monkeypatch
 
 
@@ -163,6 +164,28 @@ def test_lookers_share_the_cores(
 
 def test_words_name_device_runtime_and_precision() -> None:
     assert str(Compute("cpu", OPENVINO, BF16)) == "cpu with OpenVINO in bf16"
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_only_auto_looks_in_bf16_first_and_only_with_amx(
+    machine: pytest.MonkeyPatch, amx: bool
+) -> None:
+    """On other processors nobody has measured it."""
+    machine.setattr(compute, "has_amx", lambda: amx)
+    best = BEST | {"mtcnn": (OPENVINO, ())}
+    found = {
+        (kind, precision): choose(precision=precision).of_network(kind, best)
+        for kind in best
+        for precision in ("auto", "exact", "f32", "bf16", "int8")
+    }
+    assert [key for key, each in found.items() if each.sieved] == [("mtcnn", "auto")] * amx
+    sieved = found["mtcnn", "auto"]
+    assert (sieved.runtime, sieved.precision) == (OPENVINO, F32)
+    assert sieved.of_sieve() == Compute("cpu", OPENVINO, BF16)
+    assert str(sieved) == "cpu with OpenVINO in " + ("f32 after bf16" if amx else "f32")
+    assert not choose().of_network("mtcnn", BEST).sieved  # On ONNX Runtime there is no bfloat16.
+    machine.setattr(compute, "bf16_is_faster", lambda: False)
+    assert not choose().of_network("mtcnn", best).sieved
 
 
 def test_bf16_is_asked_of_openvino() -> None:

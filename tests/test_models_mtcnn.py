@@ -20,7 +20,15 @@ from facegrab.errors import WeightsError
 from facegrab.models import cache, mtcnn
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO, Compute, has_openvino
 from facegrab.models.mtcnn_blocked import BlockedGraph
-from facegrab.models.mtcnn_graphs import OUTPUT, PROPOSAL, REFINEMENT, Shape, mtcnn_graph
+from facegrab.models.mtcnn_graphs import (
+    OUTPUT,
+    PROPOSAL,
+    REFINEMENT,
+    Graph,
+    RoughGraph,
+    Shape,
+    mtcnn_graph,
+)
 from facegrab.models.runtime import load_net
 from facegrab.types import FloatArray
 
@@ -131,6 +139,37 @@ def test_graphs_compute_what_is_defined(
         result = net(x)
         assert result.shape == expected.shape
         np.testing.assert_allclose(result, expected, atol=2e-4)
+
+
+def test_the_graph_for_bfloat16_is_right_about_grey() -> None:
+    """Its first weights are such numbers already, and colours are counted from the middle one."""
+    first, rounded = (
+        [onnx.numpy_helper.to_array(each) for each in graph.graph.initializer[:2]]
+        for graph in (
+            onnx.load_from_string(mtcnn_graph(PROPOSAL, random_weights(PROPOSAL), kind()))
+            for kind in (Graph, RoughGraph)
+        )
+    )
+    assert (rounded[0].view(np.uint32) & 0xFFFF == 0).all()
+    assert (rounded[0] != first[0]).mean() > 0.9
+    np.testing.assert_allclose(rounded[0], first[0], rtol=2**-8)
+    grey, as_rounded = (
+        127.5 * weight.astype(np.float64).sum(axis=(1, 2, 3)) + bias
+        for weight, bias in (first, rounded)
+    )
+    np.testing.assert_allclose(as_rounded, grey, atol=1e-5)
+    assert np.abs(rounded[1] - first[1]).max() > 1e-3
+
+
+def test_the_rough_graph_is_the_proposal_network_about() -> None:
+    path = mtcnn.rough_graph()
+    assert path != mtcnn.mtcnn_graphs(OPENVINO).proposal
+    x = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 30)).astype(np.float32)
+    expected = computed(PROPOSAL, random_weights(PROPOSAL), x.astype(np.float64))
+    rough = load_net(path)(x)
+    assert rough.shape == (2, 1, *expected.shape[2:])
+    wrong = np.abs(rough - expected[:, :1])
+    assert 1e-4 < wrong.max() < 0.1
 
 
 def test_features_are_whole_blocks_but_at_the_end() -> None:

@@ -423,3 +423,26 @@ def test_opens_its_own_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mtcnn, "load_net", load)
     assert isinstance(mtcnn.open_mtcnn(Compute("cuda")), MtcnnDetector)
     assert opened == [("p", "cuda"), ("r", "cuda"), ("o", "cuda")]
+
+
+def test_opens_a_rough_network_where_it_is_to_look_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And asks that one: the other is shown no canvas."""
+    nets, shown = Nets(), Nets()
+    every = {"p": nets.proposal, "r": nets.refinement, "o": nets.output, "rough": shown.proposal}
+    precisions = {}
+
+    def load(graph: str, compute: Compute) -> object:
+        precisions[graph] = compute.precision
+        return every[graph]
+
+    monkeypatch.setattr(mtcnn, "mtcnn_graphs", lambda runtime: ("p", "r", "o"))
+    monkeypatch.setattr(mtcnn, "rough_graph", lambda: "rough")
+    monkeypatch.setattr(mtcnn, "load_net", load)
+    images = [scene((400, 300), (30, 40, 60), (200, 100, 85))]
+    (result,) = mtcnn.open_mtcnn(Compute(runtime="openvino", sieved=True))(images, [Feed(0.5)])
+    assert precisions == {"p": "f32", "r": "f32", "o": "f32", "rough": "bf16"}
+    (expected,) = found(images)
+    assert len(result) == 2
+    np.testing.assert_array_equal(result.box, expected.box)
+    assert len(shown.seen) == 1
+    assert {shape[2:] for shape in nets.seen} == {(12, 12), (24, 24), (48, 48)}

@@ -86,7 +86,7 @@ def use(process: ProcessSettings) -> Use:
 
     def network(name: str, kind: str, best: Mapping[str, Best]) -> Network:
         its = chosen.of_network(kind, best)
-        return Network(name, kind, its.runtime, its.precision)
+        return Network(name, kind, its.runtime, its.precisions)
 
     terms = licences(detector, recogniser, mesh=process.licence != COMMERCIAL)
     return Use(

@@ -27,7 +27,10 @@ FP16_KINDS = ("mtcnn", "dlib")
 """Networks that were compared in fp16; any other is computed in f32 on CUDA."""
 
 INT8_KINDS = ("dlib",)
-"""Networks that have an int8 form; for any other, int8 means what auto means."""
+"""Networks that have an int8 form; for any other, int8 means what auto means, without a sieve."""
+
+SIEVED_KINDS = ("mtcnn",)
+"""Networks that look in bfloat16 first and in float32 only where that saw something."""
 
 MOST_LOOKERS = 4
 """More wait for each other: Python runs one at a time."""
@@ -54,6 +57,7 @@ class Compute:
         exact: dlib's detector is shown dlib's own pyramid, so that its boxes are dlib's; the
             coarser one takes half the time (pyramid.COARSE_RATE says what it costs).
         by_itself: one thread looks at a time, and its networks have all threads.
+        sieved: a look in bfloat16 says where to look in this precision, which alone decides.
     """
 
     device: str = CPU
@@ -63,10 +67,16 @@ class Compute:
     asked: bool = False
     exact: bool = False
     by_itself: bool = False
+    sieved: bool = False
 
     def __str__(self) -> str:
         name = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime"}[self.runtime]
-        return f"{self.device} with {name} in {self.precision}"
+        return f"{self.device} with {name} in {self.precisions}"
+
+    @property
+    def precisions(self) -> str:
+        """In words: the precision that decides, and what was looked at in before."""
+        return f"{self.precision} after {BF16}" if self.sieved else self.precision
 
     @property
     def thread_count(self) -> int:
@@ -95,12 +105,21 @@ class Compute:
             if kind in INT8_KINDS:
                 return self
             auto = replace(self, precision=self.float_precision, asked=False)
-            return auto.of_network(kind, best)
+            return replace(auto.of_network(kind, best), sieved=False)
         if self.runtime == ONNX_RUNTIME or (self.asked and self.precision == BF16):
             return self
         runtime, faster = best.get(kind, (ONNX_RUNTIME, ()))
         fit = (each for each in faster if self._is_fast_in(each))
-        return replace(self, runtime=runtime, precision=next(fit, F32))
+        sieved = kind in SIEVED_KINDS and runtime == OPENVINO and self._is_sieved_fast()
+        return replace(self, runtime=runtime, precision=next(fit, F32), sieved=sieved)
+
+    def of_sieve(self) -> Compute:
+        """How the network is computed that looks first."""
+        return replace(self, precision=BF16, sieved=False)
+
+    def _is_sieved_fast(self) -> bool:
+        # Without AMX it was not measured; and who names a precision gets that one alone.
+        return not self.asked and self.precision == BF16 and has_amx()
 
     def _is_fast_in(self, precision: str) -> bool:
         if self.asked:
@@ -194,10 +213,11 @@ def bf16_is_faster() -> bool:
         return False
     from facegrab.models.openvino_runtime import processor_name
 
-    return "Intel" not in processor_name() or _has_amx()
+    return "Intel" not in processor_name() or has_amx()
 
 
-def _has_amx() -> bool:
+def has_amx() -> bool:
+    """The processor has Intel's AMX, and shows it."""
     if CPUINFO.exists():
         return "amx_bf16" in CPUINFO.read_text(encoding="utf-8", errors="replace").split()
     try:

@@ -23,6 +23,7 @@ from facegrab.models.mtcnn_graphs import (
     PROPOSAL,
     REFINEMENT,
     Graph,
+    RoughGraph,
     Shape,
     Weights,
     mtcnn_graph,
@@ -34,7 +35,13 @@ PACKAGE = "mtcnn"
 VERSION = "1.0.0"
 INSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
-GRAPHS: dict[str, type[Graph]] = {ONNX_RUNTIME: BlockedGraph, OPENVINO: Graph}
+ROUGH = "rough"
+GRAPHS: dict[str, type[Graph]] = {
+    ONNX_RUNTIME: BlockedGraph,
+    OPENVINO: Graph,
+    ROUGH: RoughGraph,
+}
+"""By runtime, and for OpenVINO in bfloat16."""
 
 CONVERSION = 1
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
@@ -85,6 +92,15 @@ def mtcnn_graphs(runtime: str = ONNX_RUNTIME) -> MtcnnGraphs:
     return MtcnnGraphs(*(_cached(shape, runtime) for shape in (PROPOSAL, REFINEMENT, OUTPUT)))
 
 
+def rough_graph() -> Path:
+    """The graph that gives the first network's logits on OpenVINO in bfloat16.
+
+    Raises:
+        WeightsError: see mtcnn_graphs.
+    """
+    return _cached(PROPOSAL, ROUGH)
+
+
 def mtcnn_folder() -> Path:
     """The folder of the weights.
 
@@ -103,21 +119,22 @@ def mtcnn_folder() -> Path:
     )
 
 
-def _cached(shape: Shape, runtime: str) -> Path:
+def _cached(shape: Shape, kind: str) -> Path:
     """The graph is called by the hash of the only weights that are accepted."""
     hashed = FILES[shape.name].sha256[:KEY_LENGTH]
-    name = f"mtcnn-{shape.name}-{runtime}-v{CONVERSION}-{hashed}"
+    name = f"mtcnn-{shape.name}-{kind}-v{CONVERSION}-{hashed}"
     if found := cache.find(name, ".onnx"):
         return found[0]
-    log.info("preparing MTCNN's %s network, once", shape.name)
-    return cache.put(name, ".onnx", [_converted(shape, runtime)])
+    rough = f"{ROUGH} " if kind == ROUGH else ""
+    log.info("preparing MTCNN's %s%s network, once", rough, shape.name)
+    return cache.put(name, ".onnx", [_converted(shape, kind)])
 
 
-def _converted(shape: Shape, runtime: str) -> bytes:
+def _converted(shape: Shape, kind: str) -> bytes:
     path = mtcnn_folder() / FILES[shape.name].name
     weights = _read(path, FILES[shape.name].sha256)
     try:
-        return mtcnn_graph(shape, weights, GRAPHS[runtime]())
+        return mtcnn_graph(shape, weights, GRAPHS[kind]())
     except ValueError as error:
         raise WeightsError(f"{path} is not the known network: {error}") from error
 

@@ -28,7 +28,8 @@ from facegrab.vision.pyramid import coarse_layout, dlib_layout
 
 _DLIB_MODELS = "https://github.com/davisking/dlib-models"
 BEST_DETECTORS: dict[str, Best] = {
-    # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2.
+    # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2. So bf16 only
+    # says where to look in float32 (vision/sieve.py), and that where it is so fast that this pays.
     "mtcnn": (OPENVINO, ()),
     "dlib": (OPENVINO, (BF16, INT8)),
     # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.

@@ -104,7 +104,9 @@ class _GpuView(FastView):
         self.image = image
         self.seen: list[Windows] = []
 
-    def windows(self, net: Net, scales: Sequence[float], least_logit: float) -> list[Windows]:
+    def windows(
+        self, net: Net, scales: Sequence[float], least_logit: float, rough: Net | None = None
+    ) -> list[Windows]:
         return self.seen
 
 

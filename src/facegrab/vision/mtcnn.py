@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.models.compute import Compute
-from facegrab.models.mtcnn import mtcnn_graphs
+from facegrab.models.mtcnn import mtcnn_graphs, rough_graph
 from facegrab.models.mtcnn_graphs import (
     OUTPUT_CHANNELS,
     OUTPUT_PX,
@@ -110,6 +110,7 @@ class MtcnnDetector:
         proposal: (N, 3, H, W) to (N, 5, h, w).
         refinement: (N, 3, 24, 24) to (N, 5).
         output: (N, 3, 48, 48) to (N, 15).
+        rough: proposal's logits in less time, about right: they say where proposal is to look.
         exact: find facenet-pytorch's very boxes, slowly, for comparisons.
     """
 
@@ -118,8 +119,17 @@ class MtcnnDetector:
     longest_fed_px = 1536
     """A 1080p frame then takes about 50 ms on 2 cores."""
 
-    def __init__(self, proposal: Net, refinement: Net, output: Net, *, exact: bool = False) -> None:
+    def __init__(
+        self,
+        proposal: Net,
+        refinement: Net,
+        output: Net,
+        *,
+        rough: Net | None = None,
+        exact: bool = False,
+    ) -> None:
         self._proposal = proposal
+        self._rough = rough
         self._refinement = refinement
         self._output = output
         self._exact = exact
@@ -215,7 +225,8 @@ class MtcnnDetector:
         boxes, outputs, counts = [_NO_BOX], [_NO_PROPOSAL], []
         for view, feed in zip(views, feeds, strict=True):
             scales = pyramid(*view.size, feed)
-            levels = view.windows(self._proposal, scales, logit_of(PROPOSAL_SCORE))
+            least = logit_of(PROPOSAL_SCORE)
+            levels = view.windows(self._proposal, scales, least, self._rough)
             box = np.concatenate([_NO_BOX, *(each.box for each in levels)])
             output = np.concatenate([_NO_PROPOSAL, *(each.output for each in levels)])
             level = np.repeat(np.arange(len(levels)), [len(each.box) for each in levels])
@@ -260,7 +271,9 @@ def open_mtcnn(compute: Compute) -> MtcnnDetector:
         WeightsError: the weights are missing or damaged, or the cache cannot be written.
         DeviceError: the device is not there.
     """
-    return MtcnnDetector(*(load_net(graph, compute) for graph in mtcnn_graphs(compute.runtime)))
+    nets = [load_net(graph, compute) for graph in mtcnn_graphs(compute.runtime)]
+    rough = load_net(rough_graph(), compute.of_sieve()) if compute.sieved else None
+    return MtcnnDetector(*nets, rough=rough)
 
 
 def pyramid(width: int, height: int, feed: Feed) -> list[float]:

@@ -22,6 +22,7 @@ from facegrab.models.runtime import Net
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.candidates import Halvings
 from facegrab.vision.glance import glance
+from facegrab.vision.sieve import sieved
 
 MOST_PIXELS = 1 << 19
 """Shown to the proposal network at a time: its features then take about 60 MB."""
@@ -54,13 +55,17 @@ class View(Protocol):
     inset_px: float
     """By how much overlaps, and the first regression, count boxes too small."""
 
-    def windows(self, net: Net, scales: Sequence[float], least_logit: float) -> list[Windows]:
+    def windows(
+        self, net: Net, scales: Sequence[float], least_logit: float, rough: Net | None = None
+    ) -> list[Windows]:
         """Per scale, what the proposal network finds in the image of that scale.
 
         Args:
             net: the proposal network.
             scales: pixels per source pixel; the image of each has 12 or more to each side.
             least_logit: of a window that counts.
+            rough: its logits, faster and less exact: windows that a better neighbour hides may be
+                missing then (vision.sieve).
         """
         ...
 
@@ -103,7 +108,9 @@ class FastView:
         self._halvings = Halvings(image)
         self.size = image.shape[1], image.shape[0]
 
-    def windows(self, net: Net, scales: Sequence[float], least_logit: float) -> list[Windows]:
+    def windows(
+        self, net: Net, scales: Sequence[float], least_logit: float, rough: Net | None = None
+    ) -> list[Windows]:
         if not scales:
             return []
         width, height = self.size
@@ -114,7 +121,9 @@ class FastView:
             self._draw(canvas, place, times)
             for place, times in zip(layout.places, halvings.tolist(), strict=True)
         ]
-        return by_level(_seen(net, canvas, least_logit), layout, np.array(per_pixel))
+        inside = layout.level_of < len(layout.places)
+        seen = _seen(net, canvas, least_logit, rough, inside)
+        return by_level(seen, layout, np.array(per_pixel))
 
     def _draw(self, canvas: Image, place: Place, halvings: int) -> FloatArray:
         """Puts a level on the canvas; source pixels per pixel, in x and y."""
@@ -140,14 +149,21 @@ class Seen(NamedTuple):
     output: FloatArray
 
 
-def _seen(net: Net, canvas: Image, least: float) -> Seen:
+def _seen(
+    net: Net, canvas: Image, least: float, rough: Net | None, inside: NDArray[np.bool_]
+) -> Seen:
     """What the proposal network finds on a canvas, in strips of bounded size."""
     height, width = canvas.shape[:2]
     step = PROPOSAL_STRIDE_PX
     rows = max(MOST_PIXELS // width - OVERLAP_PX, step) // step * step
     parts = []
     for top in range(0, height - OVERLAP_PX, rows):
-        output = net(planes(canvas[None, top : top + rows + OVERLAP_PX]))[0]
+        strip = planes(canvas[None, top : top + rows + OVERLAP_PX])
+        output = (
+            net(strip)[0]
+            if rough is None
+            else sieved(net, rough, strip, inside[top // step :], least)
+        )
         x, y, said = places_of(output, least)
         parts.append(Seen(x, y + top, said))
     return Seen(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -268,7 +284,9 @@ class ExactView:
         self._sums = sums_down(image.astype(np.float64))
         self.size = image.shape[1], image.shape[0]
 
-    def windows(self, net: Net, scales: Sequence[float], least_logit: float) -> list[Windows]:
+    def windows(
+        self, net: Net, scales: Sequence[float], least_logit: float, rough: Net | None = None
+    ) -> list[Windows]:
         return [self._windows(net, scale, least_logit) for scale in scales]
 
     def _windows(self, net: Net, scale: float, least_logit: float) -> Windows:
