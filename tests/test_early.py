@@ -13,7 +13,7 @@ from fakes import CLIP_FRAMES, contents, our_threads, painted_eyes
 
 from facegrab import FaceGrab, ProcessSettings
 from facegrab.early import Early, begun
-from facegrab.errors import GalleryError, MediaError
+from facegrab.errors import DeviceError, GalleryError, MediaError
 from facegrab.media.source import Source, find_sources
 from facegrab.types import Frame
 
@@ -106,3 +106,15 @@ def test_a_source_that_does_not_open_is_left_to_the_run(tmp_path: Path, red: Pat
     grab = FaceGrab(red, process=EVERY_4, eyes=painted_eyes())
     with Early(source_of(broken), EVERY_4) as early, pytest.raises(MediaError, match="broken"):
         grab.process(broken, tmp_path / "out", early=early)
+
+
+def test_what_else_goes_wrong_is_told_where_it_is_taken(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks_a_library(*_: object, **__: object) -> None:
+        raise DeviceError("not installed")
+
+    monkeypatch.setattr("facegrab.early.open_source", lacks_a_library)
+    with Early(source_of(clip), EVERY_4) as early, pytest.raises(DeviceError, match="installed"):
+        early.take(source_of(clip), ExitStack())
+    assert our_threads() == []
