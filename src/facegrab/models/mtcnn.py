@@ -12,29 +12,21 @@ import io
 import logging
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from facegrab.errors import WeightsError
 from facegrab.models import cache
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO
-from facegrab.models.mtcnn_blocked import BlockedGraph
-from facegrab.models.mtcnn_graphs import (
-    OUTPUT,
-    PROPOSAL,
-    REFINEMENT,
-    Graph,
-    Shape,
-    Weights,
-    mtcnn_graph,
-)
+from facegrab.models.mtcnn_shapes import OUTPUT, PROPOSAL, REFINEMENT, Shape
+
+if TYPE_CHECKING:
+    from facegrab.models.mtcnn_graphs import Graph, Weights
 
 log = logging.getLogger(__name__)
 
 PACKAGE = "mtcnn"
 VERSION = "1.0.0"
 INSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
-
-GRAPHS: dict[str, type[Graph]] = {ONNX_RUNTIME: BlockedGraph, OPENVINO: Graph}
 
 CONVERSION = 1
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
@@ -113,11 +105,24 @@ def _cached(shape: Shape, runtime: str) -> Path:
     return cache.put(name, ".onnx", [_converted(shape, runtime)])
 
 
+def empty_graph(runtime: str) -> Graph:
+    """A graph to fill, as the runtime computes it fastest."""
+    if runtime == OPENVINO:
+        from facegrab.models.mtcnn_graphs import Graph  # what builds graphs is needed once
+
+        return Graph()
+    from facegrab.models.mtcnn_blocked import BlockedGraph
+
+    return BlockedGraph()
+
+
 def _converted(shape: Shape, runtime: str) -> bytes:
+    from facegrab.models.mtcnn_graphs import mtcnn_graph
+
     path = mtcnn_folder() / FILES[shape.name].name
     weights = _read(path, FILES[shape.name].sha256)
     try:
-        return mtcnn_graph(shape, weights, GRAPHS[runtime]())
+        return mtcnn_graph(shape, weights, empty_graph(runtime))
     except ValueError as error:
         raise WeightsError(f"{path} is not the known network: {error}") from error
 
