@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from fakes import CLIP_FRAMES, contents, our_threads, painted_eyes
 
 from facegrab import FaceGrab, ProcessSettings
 from facegrab.early import Early, begun
-from facegrab.errors import GalleryError, MediaError
+from facegrab.errors import DeviceError, GalleryError, MediaError
+from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source, find_sources
 from facegrab.types import Frame
 
@@ -33,6 +35,22 @@ def test_the_frames_are_those_of_the_source(clip: Path) -> None:
         assert [frame.index for frame in frames] == list(range(0, CLIP_FRAMES, 4))
         assert reader.frames_read == CLIP_FRAMES
         assert early.seconds > 0
+    assert our_threads() == []
+
+
+def test_nobody_waits_while_it_is_opened(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_open = threading.Event()
+
+    def open_late(*arguments: Any, **options: Any) -> FrameReader:
+        assert may_open.wait(10)
+        return open_source(*arguments, **options)
+
+    monkeypatch.setattr("facegrab.early.open_source", open_late)
+    with ExitStack() as stack, Early(source_of(clip), EVERY_4) as early:
+        may_open.set()
+        taken = early.take(source_of(clip), stack)
+        assert taken is not None
+        assert next(taken[1]).index == 0
     assert our_threads() == []
 
 
@@ -106,3 +124,15 @@ def test_a_source_that_does_not_open_is_left_to_the_run(tmp_path: Path, red: Pat
     grab = FaceGrab(red, process=EVERY_4, eyes=painted_eyes())
     with Early(source_of(broken), EVERY_4) as early, pytest.raises(MediaError, match="broken"):
         grab.process(broken, tmp_path / "out", early=early)
+
+
+def test_what_else_goes_wrong_is_told_where_it_is_taken(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks_a_library(*_: object, **__: object) -> None:
+        raise DeviceError("not installed")
+
+    monkeypatch.setattr("facegrab.early.open_source", lacks_a_library)
+    with Early(source_of(clip), EVERY_4) as early, pytest.raises(DeviceError, match="installed"):
+        early.take(source_of(clip), ExitStack())
+    assert our_threads() == []

@@ -18,7 +18,7 @@ from facegrab.models.details import EMBEDDING_LENGTH
 from facegrab.models.gpu_graphs import GpuGraph
 from facegrab.models.gpu_half import Body
 from facegrab.models.gpu_net import open_net
-from facegrab.models.mtcnn_graphs import OUTPUT_CHANNELS, REFINEMENT_CHANNELS
+from facegrab.models.mtcnn_shapes import OUTPUT_CHANNELS, REFINEMENT_CHANNELS
 from facegrab.types import FloatArray, Image
 from facegrab.vision import eyes
 from facegrab.vision.feed import Feed

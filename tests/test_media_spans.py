@@ -12,7 +12,8 @@ from clips import shared_media, square_frames, write_clip, write_image
 from kinds import DECODED_WHOLE, KINDS, MORE
 
 from facegrab.errors import MediaError
-from facegrab.media import Source, SpansReader, find_sources, open_source, spans
+from facegrab.media import Source, find_sources, open_source, spans
+from facegrab.media.spans import SpansReader
 from facegrab.types import Frame
 
 COUNT = 100

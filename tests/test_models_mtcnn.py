@@ -20,15 +20,8 @@ from facegrab.errors import WeightsError
 from facegrab.models import cache, mtcnn
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO, Compute, has_openvino
 from facegrab.models.mtcnn_blocked import BlockedGraph
-from facegrab.models.mtcnn_graphs import (
-    OUTPUT,
-    PROPOSAL,
-    REFINEMENT,
-    Graph,
-    RoughGraph,
-    Shape,
-    mtcnn_graph,
-)
+from facegrab.models.mtcnn_graphs import Graph, RoughGraph, mtcnn_graph
+from facegrab.models.mtcnn_shapes import OUTPUT, PROPOSAL, REFINEMENT, Shape
 from facegrab.models.runtime import load_net
 from facegrab.types import FloatArray
 
@@ -129,7 +122,7 @@ def test_graphs_compute_what_is_defined(
     shape: Shape, seed: int, runtime: str, tmp_path: Path
 ) -> None:
     weights = random_weights(shape, seed)
-    graph = mtcnn.GRAPHS[runtime]()
+    graph = mtcnn.empty_graph(runtime)
     (path := tmp_path / "graph.onnx").write_bytes(mtcnn_graph(shape, weights, graph))
     net = load_net(path, Compute(runtime=runtime))
     side = shape.side_px

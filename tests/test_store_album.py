@@ -117,9 +117,10 @@ def test_a_kept_one_is_on_the_disk_before_it_is_in_place(
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(Path, "replace", noted_replace)
     with Album(tmp_path) as album:
-        album.write("a.png", TINY)
-        album.keep(["a.png"])
-    assert done == ["file", "move", "folder"]
+        for name in ("a.png", "b.png", "c.png"):
+            album.write(name, TINY)
+        album.keep(["a.png", "b.png", "c.png"])
+    assert done == [*["file"] * 3, *["move"] * 3, "folder"]  # all of them, before the first moves
 
 
 def test_more_images_than_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,12 @@ from facegrab.errors import (
     WeightsError,
 )
 from facegrab.settings import ProcessSettings, RecognitionSettings
-from facegrab.summary import Plan, Summary, Watcher
 
 if TYPE_CHECKING:
     from facegrab.cataloguing import scan_into
     from facegrab.grab import FaceGrab
     from facegrab.picking import pick
+    from facegrab.summary import Plan, Summary, Watcher
 
 __version__ = "1.0.0.dev0"
 
@@ -55,13 +55,16 @@ __all__ = [
 
 _LATER = {
     "FaceGrab": "facegrab.grab",
+    "Plan": "facegrab.summary",
+    "Summary": "facegrab.summary",
+    "Watcher": "facegrab.summary",
     "pick": "facegrab.picking",
     "scan_into": "facegrab.cataloguing",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Loads what needs numpy and OpenCV when it is first asked for."""
+    """Loads what a run begins without when it is first asked for: NumPy and OpenCV above all."""
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'facegrab' has no attribute {name!r}")

@@ -10,7 +10,6 @@ import numpy as np
 
 from facegrab.errors import FaceGrabError, MediaError, MissingError
 from facegrab.extract import Planned, make
-from facegrab.media.spans import SpansReader
 from facegrab.people.judge import Judges, Verdicts
 from facegrab.prefetch import prefetched
 from facegrab.question import Place, Question
@@ -108,6 +107,8 @@ class Answering:
         """Frames and what is to be cut from each, some at a time."""
         if not missing:
             return
+        from facegrab.media.spans import SpansReader  # a first run has cut all that it wants
+
         of_frame: dict[int, list[Planned]] = {}
         for each in missing:
             of_frame.setdefault(int(faces.frame[each.entry.row]), []).append(each)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from facegrab.errors import AccessError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.source import Source
-from facegrab.prefetch import join
+from facegrab.prefetch import POLL_SECONDS, join
 from facegrab.settings import LOCAL, RAY, ProcessSettings, RecognitionSettings
 from facegrab.types import Frame
 
@@ -29,8 +29,9 @@ MOST_BYTES = 128 * 2**20
 class Early:
     """Decodes the first source of a run before the run begins; use it as a context manager.
 
-    A source that cannot be opened is left to the run, which says so. Where a cluster does it, its
-    workers begin: they load networks, too, and who is asked for they need not know for that.
+    A thread opens it, too, so that nobody waits until the first frame is there. A source that
+    cannot be opened is left to the run, which says so. Where a cluster does it, its workers begin:
+    they load networks, too, and who is asked for they need not know for that.
 
     Args:
         source: the first one.
@@ -61,23 +62,21 @@ class Early:
         self._bucket = bucket
         self._cluster: Cluster | None = None
         self._stack = ExitStack()
-        self._open: tuple[FrameReader, Iterator[Frame]] | None = None
+        self._frames: Iterator[Frame] | None = None
+        self._reader: FrameReader | None = None
+        self._failed: BaseException | None = None
+        self._opened = threading.Event()
         self.seconds = 0.0
         """Spent on decoding so far."""
 
     def __enter__(self) -> Early:
         if self._settings.engine == RAY and self._settings.shard is None:
             self._cluster = self._stack.enter_context(self._workers())
-        if self._idle:
-            return self
-        settings = self._settings
-        try:
-            every = settings.skip_frames + 1
-            opened = open_source(self._source, every, settings.device, threads=settings.threads)
-            reader = self._stack.enter_context(opened)
-        except (MediaError, MissingError, AccessError):
-            return self
-        self._open = reader, self._stack.enter_context(begun(self._timed(reader), MOST_BYTES))
+        if not self._idle:
+            # Left after the thread has ended, which puts the reader into it.
+            closing = self._stack.enter_context(ExitStack())
+            frames = begun(self._decoded(closing), MOST_BYTES)
+            self._frames = self._stack.enter_context(frames)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,11 +89,17 @@ class Early:
             source: what is wanted.
             stack: closes them in place of this object.
         """
-        if self._open is None or source != self._source:
+        if self._frames is None or source != self._source:
             return None
-        taken, self._open = self._open, None
+        while not self._opened.wait(POLL_SECONDS):
+            pass
+        if self._failed:
+            raise self._failed
+        frames, self._frames = self._frames, None
+        if self._reader is None:
+            return None
         stack.push(self._stack.pop_all())
-        return taken
+        return self._reader, frames
 
     def take_engine(self, orders: Orders, stack: ExitStack) -> Engine | None:
         """The workers of a cluster, once, if they began with what these orders say.
@@ -119,6 +124,22 @@ class Early:
         from facegrab.task import Orders
 
         return Cluster(Orders(self._settings, self._recognition, bucket=self._bucket))
+
+    def _decoded(self, stack: ExitStack) -> Iterator[Frame]:
+        """The source's frames; none if it cannot be opened. In a thread of its own."""
+        settings = self._settings
+        every = settings.skip_frames + 1
+        try:
+            opened = open_source(self._source, every, settings.device, threads=settings.threads)
+            self._reader = stack.enter_context(opened)
+        except (MediaError, MissingError, AccessError):
+            return
+        except BaseException as error:  # noqa: BLE001 - raised again where it is taken
+            self._failed = error
+            return
+        finally:
+            self._opened.set()
+        yield from self._timed(opened)
 
     def _timed(self, reader: FrameReader) -> Iterator[Frame]:
         frames = iter(reader)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from facegrab.again import Again, Grouped, Grown
 from facegrab.choice import Opener, PathName, choice_of, listed
-from facegrab.copying import Copies
 from facegrab.early import Early
 from facegrab.errors import FaceGrabError, MissingError, SettingError, StoreError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source, find_sources
 from facegrab.media.without import without
-from facegrab.mirror import Mirror, check_apart
 from facegrab.onlook import Onlooker
 from facegrab.people.evidence import Evidence
 from facegrab.people.gallery import Gallery, GalleryStats
@@ -27,14 +24,15 @@ from facegrab.remembered import to_json
 from facegrab.request import request_of, result_settings
 from facegrab.run import Run
 from facegrab.settings import AUTO, RAY, ProcessSettings, RecognitionSettings
-from facegrab.shard import Shard
-from facegrab.sharding import own, share, unknown
 from facegrab.store import picked
 from facegrab.store.files import as_text, real_path
 from facegrab.store.output import Output
 from facegrab.summary import Nobody, Summary, Watcher
 from facegrab.task import Orders
 from facegrab.vision.look import Eyes
+
+if TYPE_CHECKING:
+    from facegrab.again import Again
 
 ADVICE = "; facegrab models get yunet: finds more of the dark and turned faces"
 """In 40 frames of a concert YuNet finds 71 faces of 64 px and more where MTCNN finds 56."""
@@ -167,10 +165,14 @@ class FaceGrab:
         raise SettingError(f"which person: {names}?")
 
     def _again(self, evidence: Evidence) -> Again | None:
+        if not (self._recognition.group or self._recognition.grow):
+            return None
+        from facegrab.again import Grouped, Grown  # for those who ask for it
+
         spec = self._choice.recogniser
         if self._recognition.group:
             return Grouped(spec.key, spec.metric, self._choice.tolerance, evidence)
-        return Grown(self._asked, evidence) if self._recognition.grow else None
+        return Grown(self._asked, evidence)
 
     @property
     def _asked(self) -> Asked:
@@ -223,6 +225,9 @@ class FaceGrab:
             SettingError: others are to be forgotten in an index that is not the folder's own.
         """
         if str(output).lower().startswith("s3://"):
+            from facegrab.copying import Copies  # most runs write into a folder
+            from facegrab.mirror import Mirror, check_apart
+
             check_apart(str(output), listed(source))
             away = self._process.engine == RAY
             copies = Copies(str(output), self._process.address) if away else None
@@ -255,6 +260,9 @@ class FaceGrab:
                 onlooker.ask(self._asked, folder.folder)
             sources = _without_extracts(sources, folder)
             if self._process.shard is not None:
+                from facegrab.shard import Shard  # most runs are no share
+                from facegrab.sharding import own, share, unknown
+
                 asked = request_of(self._choice, self._process)
                 new = unknown(sources, folder, asked)
                 if new:

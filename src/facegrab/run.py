@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facegrab.again import Again
 from facegrab.answering import Answering
 from facegrab.choice import Choice
 from facegrab.early import Early
@@ -31,6 +31,9 @@ from facegrab.types import Faces
 from facegrab.vision.look import Look
 from facegrab.visit import NotReadError, Visit, plan_of_known
 from facegrab.walk import Walk
+
+if TYPE_CHECKING:
+    from facegrab.again import Again
 
 
 @dataclass(frozen=True, slots=True)

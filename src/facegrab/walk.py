@@ -17,7 +17,6 @@ from facegrab.engines import engine_of
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media import FrameReader, open_source
 from facegrab.media.content import content_key
-from facegrab.media.plan import plan
 from facegrab.media.source import Source, follow_on_each_other
 from facegrab.people.link import Linker, frames_needed
 from facegrab.relay import Relay
@@ -246,6 +245,8 @@ class Walk:
 
     def _planned(self, source: Source, start: Segment | None) -> tuple[Segment, ...] | None:
         """The segments that are left, where they are known without looking."""
+        from facegrab.media.plan import plan  # for those of an engine
+
         planned = plan(source, self._settings.skip_frames + 1, self._settings.threads)
         if planned is None or start is None:
             return planned

@@ -5,11 +5,10 @@ from __future__ import annotations
 from facegrab.media.images import ImagesReader, read_image
 from facegrab.media.reader import FrameReader
 from facegrab.media.source import Source, find_sources
-from facegrab.media.spans import SpansReader
 from facegrab.media.video import CPU, VideoReader
 from facegrab.types import Segment
 
-__all__ = ["FrameReader", "Source", "SpansReader", "find_sources", "open_source", "read_image"]
+__all__ = ["FrameReader", "Source", "find_sources", "open_source", "read_image"]
 
 
 def open_source(

@@ -23,3 +23,6 @@ CHIP_PX = 150
 
 EMBEDDING_LENGTH = 128
 """Length of the embedding of dlib's recogniser."""
+
+COLOURS = 3
+"""Channels of what a network is shown."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from facegrab.errors import WeightsError
+from facegrab.models.details import COLOURS
 from facegrab.models.gpu_half import Body
-from facegrab.models.graphs import COLOURS, IR_VERSION
+from facegrab.models.graphs import IR_VERSION
 from facegrab.models.specs import Triple
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.details import EMBEDDING_LENGTH
+from facegrab.models.details import COLOURS, EMBEDDING_LENGTH
 from facegrab.models.layers import (
     AddTag,
     Affine,
@@ -38,7 +38,6 @@ IR_VERSION = 8
 INPUT = "x"
 DETECTOR_OUTPUT = "score"
 RECOGNISER_OUTPUT = "embedding"
-COLOURS = 3
 BLOCK = 16
 """Channels that ONNX Runtime computes together with AVX-512; half of it divides this too."""
 

@@ -12,22 +12,15 @@ import io
 import logging
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from facegrab.errors import WeightsError
 from facegrab.models import cache
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO
-from facegrab.models.mtcnn_blocked import BlockedGraph
-from facegrab.models.mtcnn_graphs import (
-    OUTPUT,
-    PROPOSAL,
-    REFINEMENT,
-    Graph,
-    RoughGraph,
-    Shape,
-    Weights,
-    mtcnn_graph,
-)
+from facegrab.models.mtcnn_shapes import OUTPUT, PROPOSAL, REFINEMENT, Shape
+
+if TYPE_CHECKING:
+    from facegrab.models.mtcnn_graphs import Graph, Weights
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +29,7 @@ VERSION = "1.0.0"
 INSTALL = f"pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"
 
 ROUGH = "rough"
-GRAPHS: dict[str, type[Graph]] = {
-    ONNX_RUNTIME: BlockedGraph,
-    OPENVINO: Graph,
-    ROUGH: RoughGraph,
-}
-"""By runtime, and for OpenVINO in bfloat16."""
+"""Beside the runtimes: the graph for OpenVINO in bfloat16."""
 
 CONVERSION = 1
 """Counted up whenever a conversion gives another result, so that older files are left alone."""
@@ -130,11 +118,26 @@ def _cached(shape: Shape, kind: str) -> Path:
     return cache.put(name, ".onnx", [_converted(shape, kind)])
 
 
+def empty_graph(kind: str) -> Graph:
+    """A graph to fill, as a runtime computes it fastest; or the rough one."""
+    from facegrab.models.mtcnn_graphs import Graph, RoughGraph  # what builds them is needed once
+
+    if kind == ROUGH:
+        return RoughGraph()
+    if kind == OPENVINO:
+        return Graph()
+    from facegrab.models.mtcnn_blocked import BlockedGraph
+
+    return BlockedGraph()
+
+
 def _converted(shape: Shape, kind: str) -> bytes:
+    from facegrab.models.mtcnn_graphs import mtcnn_graph
+
     path = mtcnn_folder() / FILES[shape.name].name
     weights = _read(path, FILES[shape.name].sha256)
     try:
-        return mtcnn_graph(shape, weights, GRAPHS[kind]())
+        return mtcnn_graph(shape, weights, empty_graph(kind))
     except ValueError as error:
         raise WeightsError(f"{path} is not the known network: {error}") from error
 

@@ -8,29 +8,18 @@ lies in the first convolution, and of the two class scores only their difference
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models.graphs import COLOURS, INPUT, IR_VERSION, OPSET
+from facegrab.models.details import COLOURS
+from facegrab.models.graphs import INPUT, IR_VERSION, OPSET
+from facegrab.models.mtcnn_shapes import Shape
 from facegrab.types import FloatArray
 
 if TYPE_CHECKING:
     from onnx import NodeProto, TensorProto
-
-PROPOSAL_WINDOW_PX = 12
-PROPOSAL_STRIDE_PX = 2
-REFINEMENT_PX = 24
-OUTPUT_PX = 48
-
-PROPOSAL_CHANNELS = 5
-"""Logit of "face" and the offsets of x0 y0 x1 y1, in sizes of the window."""
-REFINEMENT_CHANNELS = 5
-"""The same, of a crop."""
-OUTPUT_CHANNELS = 15
-"""The same, and x of five points, then y of them, in sizes of the crop from its corner."""
 
 COLOUR_MEAN = 127.5
 COLOUR_SCALE = 1 / 128
@@ -42,31 +31,6 @@ outputs), bias, slopes; its inputs go by column, row, channel. Then the heads: w
 the box, (in the last network) of the points, and of the two classes, "face" last."""
 
 Wide = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What tells the networks apart.
-
-    Attributes:
-        name: of the output.
-        pools: side of the max-pool behind each convolution, 0 for none; strides are 2, and a last
-            incomplete window counts.
-        side_px: of the input; None where any goes.
-        dense: the features go through a dense layer before the heads.
-        channels: of the output.
-    """
-
-    name: str
-    pools: tuple[int, ...]
-    side_px: int | None
-    dense: bool
-    channels: int
-
-
-PROPOSAL = Shape("proposal", (2, 0, 0), None, False, PROPOSAL_CHANNELS)
-REFINEMENT = Shape("refinement", (3, 3, 0), REFINEMENT_PX, True, REFINEMENT_CHANNELS)
-OUTPUT = Shape("output", (3, 3, 2, 0), OUTPUT_PX, True, OUTPUT_CHANNELS)
 
 
 def mtcnn_graph(shape: Shape, weights: Weights, graph: Graph) -> bytes:
@@ -259,4 +223,4 @@ class RoughGraph(Graph):
         super().heads(source, layer, weight[:, :1], bias[:1])
 
     def serialised(self, shape: Shape) -> bytes:
-        return super().serialised(replace(shape, channels=1))
+        return super().serialised(shape._replace(channels=1))

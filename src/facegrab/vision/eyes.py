@@ -22,9 +22,7 @@ from facegrab.vision.detect import Detector
 from facegrab.vision.embed import Recogniser, ResnetRecogniser
 from facegrab.vision.landmarks import Landmarker, TreeLandmarker
 from facegrab.vision.look import Eyes
-from facegrab.vision.mmod import MmodDetector
 from facegrab.vision.points import PointFinder
-from facegrab.vision.pyramid import coarse_layout, dlib_layout
 
 _DLIB_MODELS = "https://github.com/davisking/dlib-models"
 BEST_DETECTORS: dict[str, Best] = {
@@ -117,6 +115,9 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> Detector:
 
         return open_mtcnn(compute)
     if spec.kind == "dlib":
+        from facegrab.vision.mmod import MmodDetector  # few runs look with it
+        from facegrab.vision.pyramid import coarse_layout, dlib_layout
+
         layout_of = dlib_layout if compute.exact else coarse_layout
         return MmodDetector(
             load_net(weights.detector_graph(int8=compute.precision == INT8), compute), layout_of

@@ -19,7 +19,7 @@ from facegrab.models.gpu_half import Body, halved
 from facegrab.models.gpu_memory import BatchedNet
 from facegrab.models.gpu_net import open_net
 from facegrab.models.mtcnn import mtcnn_graphs
-from facegrab.models.mtcnn_graphs import OUTPUT_PX, REFINEMENT_PX
+from facegrab.models.mtcnn_shapes import OUTPUT_PX, REFINEMENT_PX
 from facegrab.models.runtime import Net
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.candidates import Halvings

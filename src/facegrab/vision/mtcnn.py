@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from facegrab.models.compute import Compute
 from facegrab.models.mtcnn import mtcnn_graphs, rough_graph
-from facegrab.models.mtcnn_graphs import (
+from facegrab.models.mtcnn_shapes import (
     OUTPUT_CHANNELS,
     OUTPUT_PX,
     PROPOSAL_CHANNELS,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facegrab.models.canvas import planes
-from facegrab.models.graphs import COLOURS
-from facegrab.models.mtcnn_graphs import (
+from facegrab.models.details import COLOURS
+from facegrab.models.mtcnn_shapes import (
     PROPOSAL_STRIDE_PX,
     PROPOSAL_WINDOW_PX,
 )

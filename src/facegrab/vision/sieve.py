@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from facegrab.models.mtcnn_graphs import (
+from facegrab.models.mtcnn_shapes import (
     PROPOSAL_CHANNELS,
     PROPOSAL_STRIDE_PX,
     PROPOSAL_WINDOW_PX,
