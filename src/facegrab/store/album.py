@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,8 +19,6 @@ from facegrab.types import Image
 
 JPEG_QUALITY = 95
 THREADS = 2
-DISK_THREADS = 4
-"""That wait for the disk: a file system takes little longer for several files than for one."""
 MOST_WAITING_BYTES = 32 * 2**20
 """Pixels of images that wait for a thread, at most: 40 images of 512 px."""
 
@@ -117,8 +114,7 @@ class Album:
         make_folder(folder)
         self._folder = folder
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="facegrab-album")
-        self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="facegrab-album")
-        self._waiting: dict[str, Future[None]] = {}
+        self._waiting: list[Future[None]] = []
         self._waiting_bytes = 0
         self._handed_over: dict[str, Path] = {}
         self._held = _Hold()
@@ -135,8 +131,7 @@ class Album:
 
         Not before, because images of other processes may be on their way into them.
         """
-        for pool in (self._pool, self._disk):
-            pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
         self._waiting.clear()
         self.drop()
         below = {each for place in self._left for each in (place, *place.parents)}
@@ -173,15 +168,11 @@ class Album:
     def _write(
         self, name: str, make: Callable[[], Image], size_bytes: int, origin: Origin | None
     ) -> None:
-        self._begin(name, size_bytes, partial(self._encode, name, make, origin))
-
-    def _begin(self, name: str, size_bytes: int, write: Callable[[], None]) -> None:
-        """Has a thread write an image."""
-        if name in self._waiting or self._waiting_bytes + size_bytes > MOST_WAITING_BYTES:
+        if self._waiting_bytes + size_bytes > MOST_WAITING_BYTES:
             self.flush()
         self._waiting_bytes += size_bytes
         self._handed_over[name] = part_of(self._folder / name)
-        self._waiting[name] = self._pool.submit(write)
+        self._waiting.append(self._pool.submit(self._encode, name, make, origin))
 
     def take_later(self, name: str, held: Held) -> None:
         """Hands over what makes an image: it is made and written when it is kept.
@@ -200,12 +191,8 @@ class Album:
         for first, other in self._held.add(name, held):
             self._write(first, other.make, other.size_bytes, other.origin)
 
-    def release(self, names: Iterable[str]) -> None:
-        """Has those images made and written that are held; nobody waits for them yet.
-
-        Raises:
-            OutputError, AccessError: an image before these could not be written.
-        """
+    def _release(self, names: Iterable[str]) -> None:
+        """Has those images made and written that are held."""
         for name, held in self._held.taken(names):
             self._write(name, held.make, held.size_bytes, held.origin)
 
@@ -215,7 +202,7 @@ class Album:
         Raises:
             OutputError, AccessError: one could not be written.
         """
-        for each in self._waiting.values():
+        for each in self._waiting:
             each.result()
         self._waiting.clear()
         self._waiting_bytes = 0
@@ -232,13 +219,10 @@ class Album:
         """
         places = places or {}
         kept = sorted(names)
-        self.release(kept)
-        # The disk takes what is written while others are still made.
-        on_disk = [self._disk.submit(self._put_last, name) for name in kept]
-        wait(on_disk)
-        for each in on_disk:
-            each.result()
+        self._release(kept)
         self.flush()
+        for each in [self._pool.submit(_last, self._handed_over[name]) for name in kept]:
+            each.result()
         for name in kept:
             place = self._folder / places.get(name, name)
             if place.parent != self._folder:
@@ -258,7 +242,7 @@ class Album:
             OutputError, AccessError: one could not be written.
         """
         names = list(names)
-        self.release(names)
+        self._release(names)
         self.flush()
         return {name: self._handed_over.pop(name) for name in names if name in self._handed_over}
 
@@ -272,7 +256,11 @@ class Album:
             if isinstance(image, Path):
                 self._handed_over[name] = image
                 continue
-            self._begin(name, len(image), partial(self._put, name, image))
+            if self._waiting_bytes + len(image) > MOST_WAITING_BYTES:
+                self.flush()
+            self._waiting_bytes += len(image)
+            self._handed_over[name] = part_of(self._folder / name)
+            self._waiting.append(self._pool.submit(self._put, name, image))
 
     def take_over(self, file: str, name: str) -> bool:
         """Hands over an image that is in the folder already, to get another place.
@@ -350,7 +338,7 @@ class Album:
             _folder_last(folder)
 
     def _settle(self) -> None:
-        wait(self._waiting.values())
+        wait(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
 
@@ -363,12 +351,6 @@ class Album:
             make_folder(path.parent)
         with writing(path):
             part_of(path).write_bytes(content)
-
-    def _put_last(self, name: str) -> None:
-        """Waits until an image that was handed over is written, and on the disk."""
-        if name in self._waiting:
-            self._waiting[name].result()
-        _last(self._handed_over[name])
 
 
 class Tray:

@@ -243,13 +243,11 @@ class Output:
         """
         database, album, _, answers = self._open()
         files = [each.file for each in rows.extracts]
-        given = [each.given or each.file for each in rows.extracts]
         try:
-            album.release(given)  # they are made while the index is written
             if files:
                 answers.announce(files)
             album.keep(
-                given,
+                [each.given or each.file for each in rows.extracts],
                 {each.given: each.file for each in rows.extracts if each.given},
             )
             album.drop()
