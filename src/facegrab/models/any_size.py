@@ -13,6 +13,7 @@ from facegrab.models import cache
 from facegrab.models.compute import Compute
 from facegrab.models.graph_file import graph_input, read_graph
 from facegrab.models.heads import check_outputs
+from facegrab.models.joined_heads import with_joined_heads
 from facegrab.models.runtime import ManyNet, load_many
 from facegrab.models.specs import DetectorKind, Pixels
 
@@ -46,7 +47,9 @@ def load_detector(
         WeightsError, MissingError, AccessError: the file is no graph that can be loaded.
     """
     if kind in FREEABLE:
-        net = _of_any_size(without_size(graph), kind, compute)
+        free = without_size(graph)
+        net = _of_any_size(with_joined_heads(free), kind, compute) if kind == "yunet" else None
+        net = net or _of_any_size(free, kind, compute)
         if net is not None:
             return net, replace(pixels, width_px=None, height_px=None)
     declared = graph_input(read_graph(graph), graph)

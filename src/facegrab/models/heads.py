@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from facegrab.models.specs import DetectorKind
@@ -23,6 +23,10 @@ MOST_ANCHORS = 4
 
 CLASSES, CORNERS, POINTS = 2, 4, 10
 """Numbers a row: no face and face; a box; five points."""
+YUNET_COLUMNS = (1, 1, CORNERS, POINTS)
+"""Numbers a cell of YuNet: class and object score, box, points."""
+JOINED_COLUMNS = sum(YUNET_COLUMNS)
+"""The same in one output (``joined_heads``)."""
 EMBEDDING_LENGTHS = (32, 8192)
 """Shortest and longest embedding that is believed to be one."""
 
@@ -85,6 +89,19 @@ def yunet_heads(shapes: Sequence[Shape], width: int, height: int) -> list[Head]:
     return _heads(shapes, width, height, scores=2, points=True)
 
 
+def check_joined(shapes: Sequence[Shape], width: int, height: int) -> None:
+    """YuNet of three outputs, finest stride first; see yunet_heads and ``joined_heads``.
+
+    Raises:
+        ValueError: this is no such network.
+    """
+    expected = [(1, cells(width, height, stride), JOINED_COLUMNS) for stride in STRIDES_PX]
+    if list(shapes) != expected:
+        raise ValueError(
+            f"outputs {_told(shapes)} are not {_told(expected)}, as of an image of {width}x{height}"
+        )
+
+
 def scrfd_heads(shapes: Sequence[Shape], width: int, height: int) -> list[Head]:
     """SCRFD: score, box and perhaps points for each of three strides; see yunet_heads."""
     return _heads(shapes, width, height, scores=1, points=len(shapes) == 3 * len(STRIDES_PX))
@@ -125,8 +142,8 @@ def check_outputs(kind: str, shapes: Sequence[Shape], width: int, height: int) -
     Raises:
         ValueError: they are not.
     """
-    readers = {
-        "yunet": yunet_heads,
+    readers: dict[str, Callable[[Sequence[Shape], int, int], object]] = {
+        "yunet": check_joined if len(shapes) == len(STRIDES_PX) else yunet_heads,
         "scrfd": scrfd_heads,
         "ultraface": ultraface_outputs,
         "retinaface": retinaface_outputs,

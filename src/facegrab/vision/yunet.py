@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facegrab.models.heads import yunet_heads
+from facegrab.models.heads import STRIDES_PX, check_joined, yunet_heads
 from facegrab.types import FloatArray
 from facegrab.vision.anchors import Candidates, around, as_points, corners, gathered
 from facegrab.vision.graph_detector import OneShot
@@ -21,26 +21,59 @@ def decode(
     cell's first corner in strides, sizes the logarithm of strides (OpenCV, FaceDetectorYN). The
     points come in the order that FaceGrab uses: checked by eye.
 
+    Args:
+        outputs: twelve, see yunet_heads, or three, see joined_heads.
+        width: of the fed image.
+        height: of the fed image.
+        least_score: above 0.
+
     Raises:
         ValueError: the outputs are not YuNet's.
     """
+    if len(outputs) == len(STRIDES_PX):
+        return _of_joined(outputs, width, height, least_score)
     parts = []
     for head in yunet_heads([each.shape for each in outputs], width, height):
         stride = head.stride_px
         class_score, object_score = (outputs[each].reshape(-1).clip(0, 1) for each in head.scores)
         score = np.sqrt(class_score * object_score)
         rows = np.flatnonzero(score >= least_score)
-        corner = corners(rows, width, stride, head.anchors)
         box = outputs[head.box].reshape(-1, 4)[rows]
         points = as_points(outputs, head.points, rows)
-        parts.append(
-            Candidates(
-                score[rows],
-                around(corner + box[:, :2] * stride, np.exp(box[:, 2:]) * stride),
-                corner[:, None] + points * stride,
-            )
-        )
+        corner = corners(rows, width, stride, head.anchors)
+        parts.append(_faces(score[rows], box, points, corner, stride))
     return gathered(parts)
+
+
+def _of_joined(
+    outputs: Sequence[FloatArray], width: int, height: int, least_score: float
+) -> Candidates:
+    """The same from class and object before the logistic function, box and points of each cell."""
+    check_joined([each.shape for each in outputs], width, height)
+    # Where one of the two is below the square of the score, the other would have to be above 1. So
+    # most cells are done with before anything is computed; a little less, for what is rounded.
+    least = least_score**2
+    least_logit = np.log(least / (1 - least)) - 1e-3
+    parts = []
+    for output, stride in zip(outputs, STRIDES_PX, strict=True):
+        cells = output[0]
+        some = np.flatnonzero((cells[:, 0] >= least_logit) & (cells[:, 1] >= least_logit))
+        class_score, object_score = 1 / (1 + np.exp(-cells[some, :2].T))
+        score = np.sqrt(class_score * object_score)
+        is_face = score >= least_score
+        rows, score = some[is_face], score[is_face]
+        found = cells[rows]
+        points = found[:, 6:].reshape(-1, 5, 2)
+        parts.append(_faces(score, found[:, 2:6], points, corners(rows, width, stride, 1), stride))
+    return gathered(parts)
+
+
+def _faces(
+    score: FloatArray, box: FloatArray, points: FloatArray, corner: FloatArray, stride: int
+) -> Candidates:
+    """Candidates of some cells of a stride, whose first corners these are."""
+    centre, size = corner + box[:, :2] * stride, np.exp(box[:, 2:]) * stride
+    return Candidates(score, around(centre, size), corner[:, None] + points * stride)
 
 
 KIND = OneShot(
