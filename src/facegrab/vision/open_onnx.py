@@ -10,6 +10,7 @@ from facegrab.models import cache
 from facegrab.models.any_size import load_detector
 from facegrab.models.compute import Compute
 from facegrab.models.runtime import load_many
+from facegrab.models.separable_net import load_separable
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.vision import retinaface, scrfd, ultraface, yunet
 from facegrab.vision.arcface import ArcFaceRecogniser
@@ -38,6 +39,10 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> GraphDetector:
         DeviceError: the device is not there.
     """
     graph = _sound(spec)
+    made_code = load_separable(graph, spec.pixels, compute) if spec.kind == "yunet" else None
+    if made_code:
+        pixels = replace(spec.pixels, width_px=None, height_px=None)
+        return GraphFollower(made_code, replace(spec, pixels=pixels), KINDS[spec.kind])
     net, pixels = load_detector(graph, spec.kind, spec.pixels, compute)
     follows = spec.kind in FOLLOWERS and pixels.width_px is None and pixels.height_px is None
     made = GraphFollower if follows else GraphDetector
