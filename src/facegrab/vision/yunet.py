@@ -8,7 +8,7 @@ import numpy as np
 
 from facegrab.models.heads import STRIDES_PX, check_joined, yunet_heads
 from facegrab.types import FloatArray
-from facegrab.vision.anchors import Candidates, around, as_points, corners, gathered
+from facegrab.vision.anchors import Candidates, around, as_points, corners, gathered, no_points
 from facegrab.vision.graph_detector import OneShot
 
 
@@ -41,7 +41,9 @@ def decode(
         box = outputs[head.box].reshape(-1, 4)[rows]
         points = as_points(outputs, head.points, rows)
         corner = corners(rows, width, stride, head.anchors)
-        parts.append(_faces(score[rows], box, points, corner, stride))
+        parts.append(
+            _faces(score[rows], box, points, corner, np.full(len(rows), stride, np.float32))
+        )
     return gathered(parts)
 
 
@@ -54,26 +56,30 @@ def _of_joined(
     # most cells are done with before anything is computed; a little less, for what is rounded.
     least = least_score**2
     least_logit = np.log(least / (1 - least)) - 1e-3
-    parts = []
+    some = []
     for output, stride in zip(outputs, STRIDES_PX, strict=True):
         cells = output[0]
-        some = np.flatnonzero((cells[:, 0] >= least_logit) & (cells[:, 1] >= least_logit))
-        class_score, object_score = 1 / (1 + np.exp(-cells[some, :2].T))
-        score = np.sqrt(class_score * object_score)
-        is_face = score >= least_score
-        rows, score = some[is_face], score[is_face]
-        found = cells[rows]
-        points = found[:, 6:].reshape(-1, 5, 2)
-        parts.append(_faces(score, found[:, 2:6], points, corners(rows, width, stride, 1), stride))
-    return gathered(parts)
+        rows = np.flatnonzero(np.minimum(cells[:, 0], cells[:, 1]) >= least_logit)
+        if len(rows):
+            sides = np.full(len(rows), stride, np.float32)
+            some.append((cells[rows], corners(rows, width, stride, 1), sides))
+    if not some:
+        return Candidates(np.empty(0, np.float32), np.empty((0, 4), np.float32), no_points(0))
+    # All strides at once: NumPy takes longer to be called than for a few numbers.
+    found, corner, side = (np.concatenate(each) for each in zip(*some, strict=True))
+    class_score, object_score = 1 / (1 + np.exp(-found[:, :2].T))
+    score = np.sqrt(class_score * object_score)
+    faces = _faces(score, found[:, 2:6], found[:, 6:].reshape(-1, 5, 2), corner, side)
+    return faces.select(np.flatnonzero(score >= least_score))
 
 
 def _faces(
-    score: FloatArray, box: FloatArray, points: FloatArray, corner: FloatArray, stride: int
+    score: FloatArray, box: FloatArray, points: FloatArray, corner: FloatArray, stride: FloatArray
 ) -> Candidates:
-    """Candidates of some cells of a stride, whose first corners these are."""
-    centre, size = corner + box[:, :2] * stride, np.exp(box[:, 2:]) * stride
-    return Candidates(score, around(centre, size), corner[:, None] + points * stride)
+    """Candidates of some cells, whose first corners and strides these are."""
+    side = stride[:, None]
+    centre, size = corner + box[:, :2] * side, np.exp(box[:, 2:]) * side
+    return Candidates(score, around(centre, size), corner[:, None] + points * side[:, None])
 
 
 KIND = OneShot(
