@@ -103,7 +103,7 @@ class SeparableLook(threading.local):
         # The columns count, because what is right of them is never written.
         if self._grid is None or self._size != (width, height, columns):
             self._size = width, height, columns
-            self._grid = grid_of(self._network, self._weights, width, height)
+            self._grid = grid_of(self._network, self._weights, width, height, self._grid)
         layers, zeros = self._grid.layers, self._grid.zeros
         _function(
             image, image.strides[0], columns, lines, layers, len(layers) // FIELDS, zeros
