@@ -21,18 +21,19 @@ class Separable(Graph):
         super().__init__()
         self._random = np.random.default_rng(seed)
 
-    def conv(self, source: str, filters: int, each: int, side: int, **stated: Any) -> str:
-        """A convolution with a bias, whose outputs are about as large as what it reads."""
+    def conv(
+        self, source: str, filters: int, each: int, side: int, usual: float = 1, **stated: Any
+    ) -> str:
+        """A convolution with a bias, of numbers about as large as ``usual``, to about 1."""
         shape = (filters, each, side, side)
-        weight = self._random.normal(0, 1 / np.sqrt(each * side * side), shape)
+        weight = self._random.normal(0, 1 / np.sqrt(each * side * side) / usual, shape)
         bias = self._random.normal(0, 0.3, filters)
         stated = {"kernel_shape": [side] * 2, "pads": [side // 2] * 4} | stated
         return self.node("Conv", source, self.constant(weight), self.constant(bias), **stated)
 
     def stem(self, filters: int) -> str:
         """The first layer, on grey levels."""
-        x = self.node("Mul", "x", self.constant(1 / 128))
-        return self.node("Relu", self.conv(x, filters, 3, 3, strides=[2, 2]))
+        return self.node("Relu", self.conv("x", filters, 3, 3, usual=128, strides=[2, 2]))
 
     def pair(self, source: str, channels: int, filters: int) -> str:
         """A convolution of 1x1 and one of a filter a channel."""
@@ -62,7 +63,7 @@ class Separable(Graph):
 
 
 def separable(size: Size, seed: int = 0, *, points: int = 10) -> ModelProto:
-    """Outputs and layers of yunet_s, but for the first, which takes smaller numbers."""
+    """Outputs and layers of yunet_s."""
     graph = Separable(seed)
     x = graph.pool(graph.unit(graph.stem(16), 16, 16))
     for channels, filters in ((16, 16), (16, 32), (32, 32), (32, CHANNELS)):

@@ -6,6 +6,7 @@ How many faces it finds of which size is measured here too: what docs and defaul
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from facegrab.models.any_size import load_detector
 from facegrab.models.cache import content_hash
 from facegrab.models.compute import Compute
 from facegrab.models.inspect import inspect_graph
+from facegrab.models.separable_net import load_separable
 from facegrab.models.specs import DetectorSpec, Licence
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.feed import Feed
@@ -89,6 +91,25 @@ def test_the_file_of_one_size_answers_as_the_one_of_any(weights: Path) -> None:
         x = random.uniform(0, 255, (1, 3, height, width)).astype(np.float32)
         for one, other in zip(nets[0](x), nets[1](x), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_machine_code_finds_the_runtimes_faces(
+    media: Path, weights: Path, detector: GraphDetector
+) -> None:
+    graph = weights / "yunet_s_640_640.onnx"
+    pixels = inspect_graph(graph).pixels
+    if load_separable(graph, pixels, Compute()) is None:
+        pytest.skip("there is no machine code for this processor, or no Numba")
+    net, pixels = load_detector(graph, "yunet", pixels, Compute())
+    spec = replace(detector._spec, pixels=pixels)
+    runtime, faces = GraphDetector(net, spec, KIND), 0
+    for path in sorted((media / "detection" / "compreface_sample_images").glob("*.jpg")):
+        found, expected = (shown(each, read_image(path)) for each in (detector, runtime))
+        faces += len(found)
+        np.testing.assert_allclose(found.box, expected.box, atol=0.01)
+        np.testing.assert_allclose(found.points5, expected.points5, atol=0.01)
+        np.testing.assert_allclose(found.score, expected.score, atol=1e-5)
+    assert faces >= 40
 
 
 def test_the_same_faces_as_opencv(media: Path, weights: Path, detector: GraphDetector) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def use(process: ProcessSettings) -> Use:
     from facegrab.models import compute, packs
     from facegrab.vision.eyes import BEST_DETECTORS, BEST_RECOGNISERS, licences
     from facegrab.vision.landmarks import walker_name
+    from facegrab.vision.open_onnx import is_in_machine_code
 
     # Refuses what a run would refuse; networks are not opened before they are needed.
     words = FaceGrab("*", process=process).models
@@ -88,10 +90,14 @@ def use(process: ProcessSettings) -> Use:
         its = chosen.of_network(kind, best)
         return Network(name, kind, its.runtime, its.precisions)
 
+    finds = network(detector.name, detector.kind, BEST_DETECTORS)
+    if is_in_machine_code(detector, chosen.of_network(detector.kind, BEST_DETECTORS)):
+        finds = replace(finds, runtime=compute.NUMBA)
+
     terms = licences(detector, recogniser, mesh=process.licence != COMMERCIAL)
     return Use(
         device=process.device,
-        detector=network(detector.name, detector.kind, BEST_DETECTORS),
+        detector=finds,
         recogniser=network(recogniser.name, recogniser.kind, BEST_RECOGNISERS),
         landmarks=walker_name(),
         licences={what: licence.name for what, licence in terms.items()},

@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from facegrab.models.runtime import ManyNet
 from facegrab.models.specs import Pixels
 from facegrab.types import FloatArray, Image
 
 COLOURS = {"rgb": (0, 1, 2), "bgr": (2, 1, 0)}
+
+
+class Look(Protocol):
+    """A way to show a network images, best of one size, because it keeps memory for that."""
+
+    def __call__(self, image: Image, width: int, height: int) -> Sequence[FloatArray]:
+        """The outputs for an image at the top left of what is fed, black right of it and below.
+
+        Args:
+            image: RGB uint8 (H, W, 3), no larger than what is fed.
+            width: that is fed.
+            height: that is fed.
+
+        Returns:
+            In the graph's order, valid until the next call.
+        """
+        ...
+
+
+class CanvasLook:
+    """Shows images to a network of channels of floats.
+
+    Args:
+        net: (1, 3, H, W) to the outputs.
+        pixels: what it wants.
+    """
+
+    def __init__(self, net: ManyNet, pixels: Pixels) -> None:
+        self._net, self._canvas = net, InputCanvas(pixels)
+
+    def __call__(self, image: Image, width: int, height: int) -> Sequence[FloatArray]:
+        """See Look."""
+        return self._net(self._canvas(image, width, height))
 
 
 class InputCanvas(threading.local):

@@ -32,6 +32,9 @@ INT8_KINDS = ("dlib",)
 SIEVED_KINDS = ("mtcnn",)
 """Networks that look in bfloat16 first and in float32 only where that saw something."""
 
+NUMBA = "numba"
+"""The runtime of networks in machine code of our own."""
+
 MOST_LOOKERS = 4
 """More wait for each other: Python runs one at a time."""
 
@@ -50,7 +53,8 @@ class Compute:
 
     Attributes:
         device: ``"cpu"`` or ``"cuda"``.
-        runtime: ``"openvino"`` or ``"onnxruntime"``.
+        runtime: ``"openvino"`` or ``"onnxruntime"``; ``"numba"`` of a network in machine code of
+            our own.
         precision: ``"f32"``, ``"bf16"``, ``"int8"`` or, on CUDA, ``"fp16"``.
         threads: of the CPU; 0 is as many as the process may use.
         asked: the precision was asked for, and not chosen as the fastest that finds the same.
@@ -70,8 +74,8 @@ class Compute:
     sieved: bool = False
 
     def __str__(self) -> str:
-        name = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime"}[self.runtime]
-        return f"{self.device} with {name} in {self.precisions}"
+        names = {OPENVINO: "OpenVINO", ONNX_RUNTIME: "ONNX Runtime", NUMBA: "Numba"}
+        return f"{self.device} with {names[self.runtime]} in {self.precisions}"
 
     @property
     def precisions(self) -> str:

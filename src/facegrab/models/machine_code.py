@@ -133,6 +133,18 @@ def load(
         return MachineCode(function.address, function)
 
 
+def processor_has(feature: str) -> bool:
+    """The processor has instructions of that name, as LLVM calls them.
+
+    Raises:
+        DeviceError: llvmlite is missing or does not work.
+    """
+    with _way_out():
+        import llvmlite.binding as llvm
+
+        return bool(llvm.get_host_cpu_features().get(feature, False))
+
+
 @contextmanager
 def _way_out() -> Iterator[None]:
     """Says what to do about a Numba that is installed and does not work.

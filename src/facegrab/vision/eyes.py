@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from facegrab.models import weights
 from facegrab.models.compute import (
@@ -10,6 +11,7 @@ from facegrab.models.compute import (
     CPU,
     FP16,
     INT8,
+    NUMBA,
     ONNX_RUNTIME,
     OPENVINO,
     Best,
@@ -66,15 +68,15 @@ def open_eyes(
         finds = pool.submit(open_detector, detector, compute)
         describes = pool.submit(open_recogniser, recogniser, compute, corners)
         full = TreeLandmarker(weights.shape_predictor(68)) if mesh else None
+    opened, how = finds.result(), compute.of_network(detector.kind, BEST_DETECTORS)
+    if getattr(opened, "in_machine_code", False):
+        how = replace(how, runtime=NUMBA)
     return Eyes(
-        detector=finds.result(),
+        detector=opened,
         points=PointFinder(corners, full),
         recogniser=describes.result(),
         detector_spec=detector,
-        computed=_computed(
-            compute.of_network(detector.kind, BEST_DETECTORS),
-            compute.of_network(recogniser.kind, BEST_RECOGNISERS),
-        ),
+        computed=_computed(how, compute.of_network(recogniser.kind, BEST_RECOGNISERS)),
     )
 
 

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from facegrab.errors import WeightsError
-from facegrab.models.canvas import InputCanvas
+from facegrab.models.canvas import CanvasLook, Look
 from facegrab.models.heads import STEP_PX
 from facegrab.models.runtime import ManyNet
+from facegrab.models.separable_net import SeparableNet
 from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.anchors import Candidates, Decode, gathered, suppressed
@@ -49,17 +50,17 @@ class GraphDetector:
     size, and many a graph takes one only.
 
     Args:
-        net: (1, 3, H, W) to the kind's outputs.
+        net: (1, 3, H, W) to the kind's outputs, or one that is shown images as they are.
         spec: its input, and its name for messages.
         kind: how its outputs are read.
     """
 
-    def __init__(self, net: ManyNet, spec: DetectorSpec, kind: OneShot) -> None:
+    def __init__(self, net: ManyNet | SeparableNet, spec: DetectorSpec, kind: OneShot) -> None:
         self._net = net
         self._spec = spec
         self._kind = kind
         # One for each look, so that both keep their size.
-        self._canvas, self._coarse_canvas = InputCanvas(spec.pixels), InputCanvas(spec.pixels)
+        self._whole_look, self._coarse_look = self._look(), self._look()
         self.smallest_px = spec.smallest_px
         fixed = max(spec.pixels.width_px or 0, spec.pixels.height_px or 0)
         self.longest_fed_px = fixed or kind.longest_fed_px
@@ -74,13 +75,23 @@ class GraphDetector:
         """
         return [self._find(image, feed) for image, feed in zip(images, feeds, strict=True)]
 
-    def _find(self, image: Image, feed: Feed) -> Detections:
-        return detections_of(self._sought(image, feed, self._canvas), feed.largest_px)
+    @property
+    def in_machine_code(self) -> bool:
+        """The network is computed by code of our own, not by a runtime."""
+        return isinstance(self._net, SeparableNet)
 
-    def _sought(self, image: Image, feed: Feed, canvas: InputCanvas) -> Candidates:
+    def _look(self) -> Look:
+        """A new way to show the network images."""
+        net = self._net
+        return net.look() if isinstance(net, SeparableNet) else CanvasLook(net, self._spec.pixels)
+
+    def _find(self, image: Image, feed: Feed) -> Detections:
+        return detections_of(self._sought(image, feed, self._whole_look), feed.largest_px)
+
+    def _sought(self, image: Image, feed: Feed, look: Look) -> Candidates:
         """The faces of an image, each once; edges in its pixels."""
         fed, scale_x, scale_y = resized(image, self._factor(image, feed.factor))
-        found = self._candidates(fed, canvas)
+        found = self._candidates(fed, look)
         largest = min(*fed.shape[:2], feed.largest_px / scale_x)
         if largest > self._kind.largest_px:
             found = gathered([found, self._of_large(fed)])
@@ -95,15 +106,15 @@ class GraphDetector:
     def _of_large(self, fed: Image) -> Candidates:
         """Candidates of half the largest size and more, from a look at a smaller image."""
         coarse, scale_x, scale_y = resized(fed, 1 / COARSER)
-        found = self._candidates(coarse, self._coarse_canvas).scaled(scale_x, scale_y)
+        found = self._candidates(coarse, self._coarse_look).scaled(scale_x, scale_y)
         sides = (found.box[:, 2:] - found.box[:, :2]).max(axis=1, initial=0)
         return found.select(np.flatnonzero(sides >= self._kind.largest_px / 2))
 
-    def _candidates(self, fed: Image, canvas: InputCanvas) -> Candidates:
+    def _candidates(self, fed: Image, look: Look) -> Candidates:
         pixels, kind = self._spec.pixels, self._kind
         width = pixels.width_px or _up_to_step(fed.shape[1])
         height = pixels.height_px or _up_to_step(fed.shape[0])
-        outputs = self._net(canvas(fed, width, height))
+        outputs = look(fed, width, height)
         try:
             with np.errstate(all="ignore"):  # What overflows is found below.
                 found = kind.decode(outputs, width, height, kind.least_score)

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facegrab.models.canvas import InputCanvas
 from facegrab.models.runtime import ManyNet
+from facegrab.models.separable_net import SeparableNet
 from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, FloatArray, Image
 from facegrab.vision.anchors import Candidates, gathered, no_points, suppressed
@@ -37,15 +37,15 @@ class GraphFollower(GraphDetector):
     """A detector that came as an ONNX graph for images of any size; see FollowingDetector.
 
     Args:
-        net: (1, 3, H, W) to the kind's outputs.
+        net: (1, 3, H, W) to the kind's outputs, or one that is shown images as they are.
         spec: its input, of any size, and its name for messages.
         kind: how its outputs are read.
     """
 
-    def __init__(self, net: ManyNet, spec: DetectorSpec, kind: OneShot) -> None:
+    def __init__(self, net: ManyNet | SeparableNet, spec: DetectorSpec, kind: OneShot) -> None:
         super().__init__(net, spec, kind)
         # One for each kind of look, so that the others keep their size.
-        self._places_canvas, self._part_canvas = InputCanvas(spec.pixels), InputCanvas(spec.pixels)
+        self._places_look, self._part_look = self._look(), self._look()
 
     def following(
         self,
@@ -102,7 +102,7 @@ class GraphFollower(GraphDetector):
 
     def _in_part(self, image: Image, part: Part, feed: Feed) -> Candidates:
         """The faces in a part of an image, looked at as if it were all of it."""
-        return self._sought(part.of(image), feed, self._part_canvas).moved(part.left, part.top)
+        return self._sought(part.of(image), feed, self._part_look).moved(part.left, part.top)
 
     def _in_places(self, image: Image, known: FloatArray) -> Candidates:
         """For each known box the best candidate that overlaps it, if any; edges (N, 4)."""
@@ -111,7 +111,7 @@ class GraphFollower(GraphDetector):
         place = _grown(squares(known), PLACE_PX / FACE_PX)
         shown = np.concatenate(list(Halvings(image).crops(place, PLACE_PX)), axis=2)
         shown = shown.transpose(1, 2, 0).astype(np.uint8, order="C")
-        seen = self._candidates(shown, self._places_canvas)
+        seen = self._candidates(shown, self._places_look)
         centre = (seen.box[:, 0] + seen.box[:, 2]) / 2
         found = [NOBODY]
         for number, (where, box) in enumerate(zip(place, known, strict=True)):

@@ -10,6 +10,7 @@ from facegrab.models import cache
 from facegrab.models.any_size import load_detector
 from facegrab.models.compute import Compute
 from facegrab.models.runtime import load_many
+from facegrab.models.separable_net import SeparableNet, load_separable
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.vision import retinaface, scrfd, ultraface, yunet
 from facegrab.vision.arcface import ArcFaceRecogniser
@@ -38,6 +39,9 @@ def open_detector(spec: DetectorSpec, compute: Compute) -> GraphDetector:
         DeviceError: the device is not there.
     """
     graph = _sound(spec)
+    if made_code := _in_machine_code(graph, spec, compute):
+        pixels = replace(spec.pixels, width_px=None, height_px=None)
+        return GraphFollower(made_code, replace(spec, pixels=pixels), KINDS[spec.kind])
     net, pixels = load_detector(graph, spec.kind, spec.pixels, compute)
     follows = spec.kind in FOLLOWERS and pixels.width_px is None and pixels.height_px is None
     made = GraphFollower if follows else GraphDetector
@@ -65,3 +69,20 @@ def _sound(spec: DetectorSpec | RecogniserSpec) -> Path:
     if cache.content_hash(spec.graph) != spec.sha256:
         raise WeightsError(f"{spec.graph} is not the file that {spec.name} was added as: add again")
     return spec.graph
+
+
+def is_in_machine_code(spec: DetectorSpec, compute: Compute) -> bool:
+    """Whether the detector's network is computed by code of our own.
+
+    Args:
+        spec: of any kind.
+        compute: how it is run otherwise.
+
+    Raises:
+        WeightsError, DeviceError: see open_detector.
+    """
+    return spec.kind in KINDS and _in_machine_code(_sound(spec), spec, compute) is not None
+
+
+def _in_machine_code(graph: Path, spec: DetectorSpec, compute: Compute) -> SeparableNet | None:
+    return load_separable(graph, spec.pixels, compute) if spec.kind == "yunet" else None
