@@ -14,7 +14,7 @@ from separable_graphs import separable
 from facegrab.models.any_size import load_detector
 from facegrab.models.compute import Compute
 from facegrab.models.graph_file import read_graph
-from facegrab.models.heads import STRIDES_PX
+from facegrab.models.heads import STRIDES_PX, cells, check_outputs
 from facegrab.models.inspect import USUAL
 from facegrab.models.joined_heads import with_joined_heads
 from facegrab.models.runtime import load_many
@@ -126,3 +126,11 @@ def test_what_answers_otherwise_when_joined_is_taken_apart(
     order, mean, divisor = USUAL["yunet"]
     net, _ = load_detector(path, "yunet", Pixels(order, mean, divisor), Compute())
     assert len(net(picture)) == 12
+
+
+def test_a_file_of_somebody_elses_has_no_joined_heads() -> None:
+    """They are read as logits, which nobody but us writes."""
+    shapes = [(1, cells(WIDTH, HEIGHT, stride_px), 16) for stride_px in STRIDES_PX]
+    check_outputs("yunet", shapes, WIDTH, HEIGHT, joined=True)
+    with pytest.raises(ValueError, match="columns"):
+        check_outputs("yunet", shapes, WIDTH, HEIGHT)

@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graphs_of_kinds import Size, detector_spec, saved
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 from separable_graphs import separable
 
-from facegrab.models import machine_code, separable_net
+from facegrab.models import cache, machine_code, separable_net
 from facegrab.models import separable as separable_module
 from facegrab.models.canvas import CanvasLook, Look
 from facegrab.models.compute import BF16, CUDA, OPENVINO, Compute
 from facegrab.models.inspect import USUAL
 from facegrab.models.joined_heads import with_joined_heads
 from facegrab.models.runtime import load_many
-from facegrab.models.separable import HEAD, POOL, STEM, SUM, UNIT, read_separable
+from facegrab.models.separable import HEAD, POOL, STEM, SUM, UNIT, Separable, read_separable
 from facegrab.models.separable_net import SeparableLook, load_separable
 from facegrab.models.specs import ColourOrder, Pixels
 from facegrab.types import Image
@@ -92,6 +92,66 @@ def test_they_are_read_once(graph: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(again.weights, read.weights)
 
 
+def wider(network: Separable) -> Separable:
+    layers = (network.layers[0]._replace(filters=1), *network.layers[1:])
+    return network._replace(layers=layers)
+
+
+def with_another_source(source: int) -> Callable[[Separable], Separable]:
+    def changed(network: Separable) -> Separable:
+        layers = list(network.layers)
+        layers[5] = layers[5]._replace(source=source)
+        return network._replace(layers=tuple(layers))
+
+    return changed
+
+
+def with_fewer_weights(network: Separable) -> Separable:
+    return network._replace(weights=network.weights[:-1])
+
+
+def with_a_layer_of_another_width(network: Separable) -> Separable:
+    layers = list(network.layers)
+    number = next(n for n, layer in enumerate(layers) if layer.channels == 64)
+    layers[number] = layers[number]._replace(channels=16, filters=16)
+    return network._replace(layers=tuple(layers))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        wider,
+        with_another_source(-3),
+        with_another_source(5),
+        with_another_source(999),
+        with_fewer_weights,
+        with_a_layer_of_another_width,
+    ],
+)
+def test_what_somebody_else_left_in_the_cache_is_made_anew(
+    graph: Path, change: Callable[[Separable], Separable]
+) -> None:
+    """Its checksum is right, but the machine code would read and write where nothing is."""
+    read = read_separable(graph)
+    assert read is not None
+    (path,) = cache.cache_folder().glob(f"*{separable_module.SUFFIX}")
+    path.unlink()
+    name = f"{separable_module.NAME}-{cache.content_hash(graph)[: separable_module.KEY_LENGTH]}"
+    cache.put(name, separable_module.SUFFIX, separable_module._packed(change(read)))
+    for _ in range(2):
+        again = read_separable(graph)
+        assert again is not None
+        assert again.layers == read.layers
+        np.testing.assert_array_equal(again.weights, read.weights)
+
+
+@pytest.mark.parametrize("content", [b"1234", b"\0" * 16, b"\xff" * 64, b"\x05" + b"\0" * 40])
+def test_a_file_in_the_cache_that_is_none_is_made_anew(graph: Path, content: bytes) -> None:
+    name = f"{separable_module.NAME}-{cache.content_hash(graph)[: separable_module.KEY_LENGTH]}"
+    cache.put(name, separable_module.SUFFIX, [content])
+    assert read_separable(graph) is not None
+
+
 def nodes_of(model: ModelProto, op: str) -> list[NodeProto]:
     return [node for node in model.graph.node if node.op_type == op]
 
@@ -137,9 +197,52 @@ def a_weight_that_is_no_number(model: ModelProto) -> None:
     tensor.CopyFrom(numpy_helper.from_array(values, name))
 
 
+def a_coarser_level(model: ModelProto) -> None:
+    """A level of stride 64, enlarged and added to the coarsest."""
+    nodes = list(model.graph.node)
+    enlarged = nodes_of(model, "Resize")[0]
+    coarsest, reader = enlarged.input[0], nodes_of(model, "Add")[0]
+    usual = nodes_of(model, "MaxPool")[0].attribute
+    more = [
+        helper.make_node("MaxPool", [coarsest], ["coarser"]),
+        helper.make_node("Resize", ["coarser", *enlarged.input[1:]], ["coarser_twice"]),
+        helper.make_node("Add", [coarsest, "coarser_twice"], ["coarsest_more"]),
+    ]
+    more[0].attribute.extend(usual)
+    more[1].attribute.extend(enlarged.attribute)
+    enlarged.input[0] = "coarsest_more"
+    at = next(number for number, node in enumerate(nodes) if node.output == enlarged.output)
+    assert reader in nodes[at:]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[:at], *more, *nodes[at:]])
+
+
+def a_bias_of_one_number(model: ModelProto) -> None:
+    name = nodes_of(model, "Conv")[2].input[2]
+    tensor = next(each for each in model.graph.initializer if each.name == name)
+    tensor.CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), name))
+
+
+def a_bias_in_double(model: ModelProto) -> None:
+    name = nodes_of(model, "Conv")[2].input[2]
+    tensor = next(each for each in model.graph.initializer if each.name == name)
+    values = numpy_helper.to_array(tensor).astype(np.float64)
+    tensor.CopyFrom(numpy_helper.from_array(values, name))
+
+
+def a_weight_cut_off(model: ModelProto) -> None:
+    name = nodes_of(model, "Conv")[2].input[1]
+    tensor = next(each for each in model.graph.initializer if each.name == name)
+    tensor.raw_data = tensor.raw_data[:-7]
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        a_coarser_level,
+        a_bias_of_one_number,
+        a_bias_in_double,
+        a_weight_cut_off,
         another_activation,
         a_first_activation_less,
         a_larger_pool,

@@ -93,8 +93,9 @@ class Early:
             return None
         while not self._opened.wait(POLL_SECONDS):
             pass
-        if self._failed:
-            raise self._failed
+        failed, self._failed = self._failed, None
+        if failed:
+            raise failed
         frames, self._frames = self._frames, None
         if self._reader is None:
             return None

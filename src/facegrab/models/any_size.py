@@ -94,7 +94,8 @@ def _of_any_size(free: Path, kind: DetectorKind, compute: Compute) -> ManyNet | 
     for width, height in TRIED_PX:
         try:
             outputs = net(np.zeros((1, 3, height, width), np.float32))
-            check_outputs(kind, [output.shape for output in outputs], width, height)
+            shapes = [output.shape for output in outputs]
+            check_outputs(kind, shapes, width, height, joined=True)
         except (DeviceError, ValueError) as why:
             log.info("%s takes images of its own size only: %s", free, why)
             return None

@@ -136,14 +136,23 @@ def embedding_output(shapes: Sequence[Shape]) -> int:
     return places[0]
 
 
-def check_outputs(kind: str, shapes: Sequence[Shape], width: int, height: int) -> None:
+def check_outputs(
+    kind: str, shapes: Sequence[Shape], width: int, height: int, *, joined: bool = False
+) -> None:
     """Checks that outputs are those of a kind of detector.
+
+    Args:
+        kind: which.
+        shapes: of the outputs.
+        width: of the fed image.
+        height: of the fed image.
+        joined: they may be YuNet's joined heads, which a file of somebody else's never has.
 
     Raises:
         ValueError: they are not.
     """
     readers: dict[str, Callable[[Sequence[Shape], int, int], object]] = {
-        "yunet": check_joined if len(shapes) == len(STRIDES_PX) else yunet_heads,
+        "yunet": check_joined if joined and len(shapes) == len(STRIDES_PX) else yunet_heads,
         "scrfd": scrfd_heads,
         "ultraface": ultraface_outputs,
         "retinaface": retinaface_outputs,

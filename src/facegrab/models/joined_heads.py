@@ -9,6 +9,7 @@ logistic function behind two of them is left to whoever reads the few cells that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,10 +78,14 @@ def with_joined_heads(graph: Path) -> Path:
 
 
 def weights_of(graph: GraphProto) -> dict[str, FloatArray]:
-    """All tensors that the graph holds, by name."""
+    """All tensors that the graph holds and that can be read, by name."""
     from onnx import numpy_helper
 
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    found = {}
+    for tensor in graph.initializer:
+        with suppress(ValueError, KeyError, TypeError):
+            found[tensor.name] = numpy_helper.to_array(tensor)
+    return found
 
 
 def read_conv(node: NodeProto, weights: dict[str, FloatArray]) -> Conv | None:
@@ -88,10 +93,12 @@ def read_conv(node: NodeProto, weights: dict[str, FloatArray]) -> Conv | None:
     if node.op_type != "Conv" or len(node.input) != 3:
         return None
     weight, bias = (weights.get(name) for name in node.input[1:])
-    if weight is None or bias is None or weight.ndim != 4 or weight.dtype != np.float32:
+    if weight is None or bias is None or weight.ndim != 4:
+        return None
+    if bias.shape != weight.shape[:1] or {weight.dtype, bias.dtype} != {np.dtype(np.float32)}:
         return None
     stated = USUAL | attributes(node)
-    stride = stated.get("strides", [1, 1])[0]
+    stride = (stated.get("strides") or [1])[0]
     around = weight.shape[2] // 2
     expected = {
         "kernel_shape": list(weight.shape[2:]),
@@ -154,6 +161,7 @@ def _head(
         node = makers.get(node.input[0])
     if node is None or node.op_type != "Reshape":
         return None
+    rows = [weights[name].tolist() for name in node.input[1:2] if name in weights]
     node = makers.get(node.input[0])
     if node is None or node.op_type != "Transpose" or attributes(node) != {"perm": ROWS_LAST}:
         return None
@@ -163,6 +171,7 @@ def _head(
         return None
     columns = len(across.weight)
     same = around.weight.shape == (columns, 1, 3, 3) and around.group == columns
+    same &= rows in ([[1, -1, columns]], [[-1, columns]])
     plain = across.weight.shape[2:] == (1, 1) and across.group == across.stride == 1
     return _Head(across, around, is_score) if same and plain and around.stride == 1 else None
 

@@ -175,8 +175,8 @@ class OpenVinoNet:
         try:
             # Given to infer itself, it would be asked what it is, which takes longer than a small
             # network.
-            shared = _openvino().Tensor(np.ascontiguousarray(x), shared_memory=True)
-            request.set_input_tensor(shared)
+            x = np.require(x, requirements=["C", "W"])  # it stays until the answer is there
+            request.set_input_tensor(_openvino().Tensor(x, shared_memory=True))
             answers = request.infer()
         except RuntimeError as error:
             if _is_memory(error):

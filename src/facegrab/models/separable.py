@@ -7,6 +7,7 @@ of 3x3 with a filter a channel, maxima of 2x2, and sums with what was seen at ha
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAME = "separable-v1"
+NAME = "separable-v2"
 KEY_LENGTH = 16
 SUFFIX = ".layers"
 
@@ -46,6 +47,10 @@ PAIRS = ((16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 16))
 """Channels and filters of pairs that there is machine code for."""
 TAPS = 9
 """Of a convolution of 3x3."""
+
+MOST_LAYERS = 48
+"""YuNet has 24, pairs counted once. Some keep all of their rows: a file that was made for it must
+not fill the memory."""
 
 FIELDS = 6
 """Numbers a layer in a file, as in Layer."""
@@ -104,7 +109,12 @@ def read_separable(graph: Path) -> Separable | None:
     """
     name = f"{NAME}-{cache.content_hash(graph)[:KEY_LENGTH]}"
     if found := cache.find(name, SUFFIX):
-        return _unpacked(found[1])
+        try:
+            return _unpacked(found[1])
+        except ValueError as error:
+            log.warning("%s is of no use (%s): making it anew", found[0], error)
+            with suppress(OSError):
+                found[0].unlink()
     try:
         joined = with_joined_heads(without_size(graph))
         network = _Reader(read_graph(joined).graph).network()
@@ -121,18 +131,65 @@ def _packed(network: Separable) -> list[bytes]:
 
 
 def _unpacked(content: NDArray[np.uint8]) -> Separable | None:
+    """What was packed.
+
+    Raises:
+        ValueError: it was not packed here: others may write to the cache, too.
+    """
     if not len(content):
         return None
-    (count,) = content[:8].view("<i8")
-    end = 8 * (1 + int(count) * FIELDS)
+    count = int(content[:8].view("<i8")[0]) if len(content) >= 8 else 0
+    end = 8 * (1 + count * FIELDS)
+    if not 0 < count <= MOST_LAYERS or len(content) < end:
+        raise ValueError("it is cut off")
     numbers = content[8:end].view("<i8").reshape(-1, FIELDS).tolist()
     # Copied: whatever runs it may want it in memory of its own.
     weights = np.array(content[end:].view("<f4"), np.float32)
-    return Separable(tuple(Layer(*each) for each in numbers), weights)
+    network = Separable(tuple(Layer(*each) for each in numbers), weights)
+    _check(network)
+    return network
 
 
-class _OtherFormError(Exception):
-    """A graph that is not made of what is known here."""
+class _OtherFormError(ValueError):
+    """A network that is not made of what is known here."""
+
+
+def _check(network: Separable) -> None:
+    """Looks at all that the machine code relies on, which itself looks at nothing.
+
+    Raises:
+        _OtherFormError: something is otherwise.
+    """
+    layers = network.layers
+    if len(layers) > MOST_LAYERS:
+        raise _OtherFormError("it has too many layers")
+    if not layers or layers[0] != Layer(STEM, 0, 0, 2, COLOURS, STEM_FILTERS):
+        raise _OtherFormError("its first layer is another")
+    for number, layer in enumerate(layers[1:], 1):
+        if not (0 <= layer.source < number and 0 <= layer.other < number):
+            raise _OtherFormError("a layer reads one that comes later")
+        if not _fits(layer, layers[layer.source], layers[layer.other]):
+            raise _OtherFormError(f"layer {number} does not fit what it reads")
+    heads = [(layer.stride_px, layer.filters) for layer in layers if layer.kind == HEAD]
+    if heads != [(stride_px, JOINED_COLUMNS) for stride_px in STRIDES_PX]:
+        raise _OtherFormError("its outputs are others")
+    if len(network.weights) != sum(sum(layer.weight_counts) for layer in layers):
+        raise _OtherFormError("it has too few weights, or too many")
+
+
+def _fits(layer: Layer, read: Layer, other: Layer) -> bool:
+    """Whether a layer behind the first is one that there is code for, and can read those."""
+    stride_px = read.stride_px * (2 if layer.kind == POOL else 1)
+    same = (layer.channels, layer.stride_px) == (read.filters, stride_px)
+    if layer.kind in (UNIT, HEAD):
+        known = (layer.channels, layer.filters) in PAIRS
+    else:
+        known = layer.kind in (POOL, SUM) and layer.filters == layer.channels
+    if layer.kind == SUM:
+        known &= (other.filters, other.stride_px) == (layer.filters, 2 * layer.stride_px)
+        known &= other.kind != HEAD
+    # An image's sides are multiples of the coarsest output's stride.
+    return same and known and read.kind != HEAD and stride_px <= STRIDES_PX[-1]
 
 
 class _Reader:
@@ -166,10 +223,12 @@ class _Reader:
             raise _OtherFormError("its outputs are others")
         if [self._layers[number].stride_px for number in heads] != list(STRIDES_PX):
             raise _OtherFormError("its strides are others")
-        weights = np.concatenate([each.ravel() for each in self._weights])
+        weights = np.concatenate([np.empty(0, np.float32), *map(np.ravel, self._weights)])
         if not np.isfinite(weights).all():
             raise _OtherFormError("some of its weights are not finite")
-        return Separable(tuple(self._layers), weights)
+        network = Separable(tuple(self._layers), weights)
+        _check(network)
+        return network
 
     def _read(self, node: NodeProto) -> None:
         if node.op_type == "Conv":
@@ -222,7 +281,8 @@ class _Reader:
     def _rows(self, node: NodeProto) -> NodeProto:
         """What ends an output that begins with this node, if it is one of rows of a head."""
         last = self._only_user(node)
-        shape = self._tensors.get(last.input[1]) if last.op_type == "Reshape" else None
+        named = last.input[1] if last.op_type == "Reshape" and len(last.input) > 1 else ""
+        shape = self._tensors.get(named)
         rows = [1, -1, JOINED_COLUMNS]
         stated = attributes(node).get("perm")
         if stated != ROWS_LAST or shape is None or shape.tolist() != rows:
@@ -254,7 +314,7 @@ class _Reader:
         plain = [name for name in node.input if name in self._made]
         if len(enlarged) != 1 or len(plain) != 1:
             raise _OtherFormError("an Add is of something else")
-        source, other = self._made[plain[0]], self._enlarged[enlarged[0]]
+        source, other = self._source(plain[0]), self._enlarged[enlarged[0]]
         read, small = self._layers[source], self._layers[other]
         if read.filters != small.filters or 2 * read.stride_px != small.stride_px:
             raise _OtherFormError("an Add is of two that do not fit")
@@ -262,7 +322,8 @@ class _Reader:
         self._add(layer, node.output[0])
 
     def _add(self, layer: Layer, name: str, *weights: FloatArray) -> None:
-        assert tuple(each.size for each in weights) == layer.weight_counts
+        if tuple(each.size for each in weights) != layer.weight_counts:
+            raise _OtherFormError("a layer has too few weights, or too many")
         self._made[name] = len(self._layers)
         self._within.add(name)
         self._layers.append(layer)
