@@ -11,10 +11,11 @@ from graphs_of_kinds import Size, saved
 from onnx import ModelProto
 from separable_graphs import separable
 
+from facegrab.models import heads
 from facegrab.models.any_size import load_detector
 from facegrab.models.compute import Compute
 from facegrab.models.graph_file import read_graph
-from facegrab.models.heads import STRIDES_PX, cells, check_outputs
+from facegrab.models.heads import STRIDES_PX, check_outputs
 from facegrab.models.inspect import USUAL
 from facegrab.models.joined_heads import with_joined_heads
 from facegrab.models.runtime import load_many
@@ -130,7 +131,7 @@ def test_what_answers_otherwise_when_joined_is_taken_apart(
 
 def test_a_file_of_somebody_elses_has_no_joined_heads() -> None:
     """They are read as logits, which nobody but us writes."""
-    shapes = [(1, cells(WIDTH, HEIGHT, stride_px), 16) for stride_px in STRIDES_PX]
+    shapes = [(1, heads.cells(WIDTH, HEIGHT, stride_px), 16) for stride_px in STRIDES_PX]
     check_outputs("yunet", shapes, WIDTH, HEIGHT, joined=True)
     with pytest.raises(ValueError, match="columns"):
         check_outputs("yunet", shapes, WIDTH, HEIGHT)
