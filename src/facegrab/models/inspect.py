@@ -130,7 +130,8 @@ def _check_answer(
 ) -> None:
     try:
         if isinstance(spec, DetectorSpec):
-            check_outputs(spec.kind, shapes, width, height)
+            # Those that were tried may be joined by now; what the file has was looked at before.
+            check_outputs(spec.kind, shapes, width, height, joined=True)
             return
         one = [(1, *shape[1:]) for shape in shapes]
         length = one[embedding_output(one)][1]
