@@ -13,6 +13,7 @@ from facegrab.alone import Alone
 from facegrab.cataloguing import scan_into
 from facegrab.choice import Opener, choice_of
 from facegrab.errors import DeviceError, MediaError
+from facegrab.media import plan as planning
 from facegrab.media.plan import plan
 from facegrab.settings import ProcessSettings
 from facegrab.summary import Summary
@@ -48,7 +49,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return plan(*arguments)
 
     monkeypatch.setattr(walk, "engine_of", lambda orders: Starting(orders, said))
-    monkeypatch.setattr(walk, "plan", planned)
+    monkeypatch.setattr(planning, "plan", planned)
     return said
 
 
