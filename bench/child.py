@@ -61,9 +61,9 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     from facegrab import ProcessSettings
     from facegrab.early import Early
     from facegrab.media.source import find_sources
-    from facegrab.memory import collect_rarely
+    from facegrab.memory import in_own_process
 
-    collect_rarely()
+    in_own_process()
     settings = ProcessSettings(**{"detector": "mtcnn"} | options.settings)
     watch = _Watch()
     (source,) = find_sources([str(options.clip)])

@@ -799,17 +799,17 @@ class TestStart:
         done = self.run("-c", code)
         assert (done.returncode, done.stderr) == (0, "")
 
-    def test_only_a_process_of_its_own_is_told_to_collect_rarely(
+    def test_only_a_process_of_its_own_is_told_about_memory(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         told: list[bool] = []
-        monkeypatch.setattr("facegrab.cli.collect_rarely", lambda: told.append(True))
+        monkeypatch.setattr("facegrab.cli.in_own_process", lambda: told.append(True))
         main(["-r", "a"])
         assert not told
         monkeypatch.setattr(sys, "argv", ["facegrab", "-r", "a"])
         main()
         assert told
-        code = "import gc, facegrab.memory as m; m.collect_rarely(); print(*gc.get_threshold())"
+        code = "import gc, facegrab.memory as m; m.in_own_process(); print(*gc.get_threshold())"
         assert self.run("-c", code).stdout.split() == [str(COLLECT_OBJECTS), "10", "10"]
 
     @pytest.mark.parametrize("start", [("-m", "facegrab"), ("facegrab.py",)])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facegrab.errors import FaceGrabError, MissingError, SettingError
-from facegrab.memory import collect_rarely
+from facegrab.memory import in_own_process
 from facegrab.options import FAILED, INTERRUPTED, OK, normalised, run_parser
 from facegrab.settings import RAY, ProcessSettings, RecognitionSettings, best_count
 from facegrab.telling import in_one_line
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0, 1 on an error, 130 on Ctrl-C.
     """
     if arguments is None:
-        collect_rarely()
+        in_own_process()
         arguments = sys.argv[1:]
     # NumPy's BLAS starts a thread a core, which wait for work by asking for it without end. What
     # is multiplied here is small.

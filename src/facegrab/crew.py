@@ -11,7 +11,7 @@ from typing import Self
 
 from facegrab.cores import usable_cores
 from facegrab.errors import DeviceError
-from facegrab.memory import collect_rarely
+from facegrab.memory import in_own_process
 from facegrab.task import Orders, Part, Task, Worker
 
 
@@ -88,7 +88,7 @@ def _begin(orders: Orders) -> None:
     global _worker  # noqa: PLW0603 - one a process
     # Ctrl-C in a terminal goes to all processes; the first one says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_rarely()
+    in_own_process()
     _worker = Worker(orders)
 
 

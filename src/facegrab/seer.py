@@ -12,7 +12,7 @@ from facegrab.address import Address
 from facegrab.errors import AccessError, FaceGrabError, MediaError, MissingError
 from facegrab.media.content import content_key
 from facegrab.media.source import Source
-from facegrab.memory import collect_rarely
+from facegrab.memory import in_own_process
 from facegrab.people.judge import Asked
 from facegrab.shelf import Shelf
 from facegrab.store.album import Tray
@@ -79,7 +79,7 @@ class Seer:
         """Opens the networks, and tries whether extracts may be put where they belong."""
         import ray
 
-        collect_rarely()  # the process is this worker's alone
+        in_own_process()  # the process is this worker's alone
         node, host = ray.get_runtime_context().get_node_id(), _host()
         try:
             shelf = self._opened_shelf()
