@@ -76,7 +76,7 @@ class TestDamaged:
         monkeypatch.setattr(decoding, "MAX_FAILURES", 6)
         # On several, PyAV 18 gives up all that they are at when one of them fails at the
         # end of the file: they count as damaged, too.
-        monkeypatch.setattr(demuxing, "decoding_threads", lambda *_: 1)
+        monkeypatch.setattr(demuxing, "decoding_threads", lambda _: 1)
         clip = wipe(wipe(png_clip(tmp_path / "a.mov"), range(5, 10)), range(14, 18))
         with open_source(Source(clip)) as reader:
             assert len(list(reader)) == 11

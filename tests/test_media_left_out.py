@@ -70,7 +70,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
 
 
 def on_threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(demuxing, "decoding_threads", lambda *_: count)
+    monkeypatch.setattr(demuxing, "decoding_threads", lambda _: count)
 
 
 class TestSame:

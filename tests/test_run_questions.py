@@ -230,7 +230,7 @@ class TestAnotherQuestion:
     ) -> None:
         given: list[int] = []
 
-        def noted(threads: int, _: int) -> int:
+        def noted(threads: int) -> int:
             given.append(threads)
             return 1
 

@@ -48,8 +48,6 @@ _INDEXED = ("mov,", "matroska", "avi")
 _WHOLE = (*_INDEXED, "asf", "flv", "gif", "ivf", "mxf", "nut", "ogg", "yuv4mpegpipe")
 # Threads that decode, as in FFmpeg's own choice (libavcodec/pthread_internal.h, MAX_AUTO_THREADS).
 _MOST_THREADS = 16
-# More than those of 2560x1440: of 3840x2160 each is 12 MB.
-_LARGE_PIXELS = 4_000_000
 # By how much they give way, on Linux, where each thread has a niceness of its own.
 _NICER = 5
 
@@ -63,22 +61,18 @@ class Reach(Enum):
     DECODE = "decode all before it"
 
 
-def decoding_threads(threads: int = 0, pixels: int = 0) -> int:
+def decoding_threads(threads: int = 0) -> int:
     """Threads that decode: two a core, and no more than FFmpeg itself would begin.
 
     By itself it begins one more than there are cores. They wait for rows of each other's frames,
     and for packets while a frame is converted; so a core was idle now and then. For a single core
-    there is one, which takes .92 of the processor time of several. Of large frames, of which each
-    thread holds some, there are as many as FFmpeg begins (measured: docs/performance.md).
+    there is one, which takes .92 of the processor time of several (measured: docs/performance.md).
 
     Args:
         threads: of the CPU that may be used; 0 is as many as the process may use.
-        pixels: of a frame.
     """
     cores = threads or usable_cores()
-    if cores == 1:
-        return 1
-    return min(cores + 1 if pixels > _LARGE_PIXELS else 2 * cores, _MOST_THREADS)
+    return min(2 * cores, _MOST_THREADS) if cores > 1 else 1
 
 
 class Demuxing:
@@ -131,7 +125,7 @@ class Demuxing:
         # The default, slice threads, gives concealed damage in H.264 out as sound frames.
         codec.thread_type = "AUTO"
         if not hardware:
-            codec.thread_count = decoding_threads(self._threads, codec.width * codec.height)
+            codec.thread_count = decoding_threads(self._threads)
         codec.options = {"max_pixels": str(MAX_PIXELS)}
         check_size(self._path, codec.width, codec.height, self.stream.sample_aspect_ratio)
 
