@@ -107,7 +107,7 @@ def test_another_form_is_left_alone(tmp_path: Path, change: Callable[[ModelProto
     model = separable(Size())
     change(model)
     path = saved(model, tmp_path / "other.onnx")
-    assert read_graph(with_joined_heads(path)) == model
+    assert with_joined_heads(path) == path
 
 
 def test_other_heads_are_left_alone(tmp_path: Path) -> None:

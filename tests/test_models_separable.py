@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from graphs_of_kinds import Size, detector_spec, saved
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from separable_graphs import separable
 
 from facegrab.models import cache, machine_code, separable_net
@@ -164,20 +166,33 @@ def a_first_activation_less(model: ModelProto) -> None:
     nodes_of(model, "Relu")[0].op_type = "Identity"
 
 
+def stated(node: NodeProto, name: str) -> AttributeProto:
+    found: AttributeProto = next(each for each in node.attribute if each.name == name)
+    return found
+
+
+def tensor_of(model: ModelProto, node: NodeProto, place: int) -> TensorProto:
+    """What a node reads as its input of that number."""
+    name = node.input[place]
+    found: TensorProto = next(each for each in model.graph.initializer if each.name == name)
+    return found
+
+
+def fill(tensor: TensorProto, values: NDArray[Any]) -> None:
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
 def a_larger_pool(model: ModelProto) -> None:
-    stated = nodes_of(model, "MaxPool")[0].attribute
-    next(each for each in stated if each.name == "kernel_shape").ints[:] = [3, 3]
+    stated(nodes_of(model, "MaxPool")[0], "kernel_shape").ints[:] = [3, 3]
 
 
 def smooth_enlargement(model: ModelProto) -> None:
-    stated = nodes_of(model, "Resize")[0].attribute
-    next(each for each in stated if each.name == "mode").s = b"linear"
+    stated(nodes_of(model, "Resize")[0], "mode").s = b"linear"
 
 
 def enlarged_otherwise(model: ModelProto) -> None:
-    name = nodes_of(model, "Resize")[0].input[2]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), name))
+    scales = tensor_of(model, nodes_of(model, "Resize")[0], 2)
+    fill(scales, np.array([1, 1, 4, 4], np.float32))
 
 
 def a_difference(model: ModelProto) -> None:
@@ -185,16 +200,14 @@ def a_difference(model: ModelProto) -> None:
 
 
 def a_first_layer_of_full_size(model: ModelProto) -> None:
-    stated = nodes_of(model, "Conv")[0].attribute
-    next(each for each in stated if each.name == "strides").ints[:] = [1, 1]
+    stated(nodes_of(model, "Conv")[0], "strides").ints[:] = [1, 1]
 
 
 def a_weight_that_is_no_number(model: ModelProto) -> None:
-    name = nodes_of(model, "Conv")[2].input[1]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
-    values = numpy_helper.to_array(tensor).copy()
+    weight = tensor_of(model, nodes_of(model, "Conv")[2], 1)
+    values = numpy_helper.to_array(weight).copy()
     values.flat[3] = np.nan
-    tensor.CopyFrom(numpy_helper.from_array(values, name))
+    fill(weight, values)
 
 
 def a_coarser_level(model: ModelProto) -> None:
@@ -218,22 +231,17 @@ def a_coarser_level(model: ModelProto) -> None:
 
 
 def a_bias_of_one_number(model: ModelProto) -> None:
-    name = nodes_of(model, "Conv")[2].input[2]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
-    tensor.CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), name))
+    fill(tensor_of(model, nodes_of(model, "Conv")[2], 2), np.zeros(1, np.float32))
 
 
 def a_bias_in_double(model: ModelProto) -> None:
-    name = nodes_of(model, "Conv")[2].input[2]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
-    values = numpy_helper.to_array(tensor).astype(np.float64)
-    tensor.CopyFrom(numpy_helper.from_array(values, name))
+    bias = tensor_of(model, nodes_of(model, "Conv")[2], 2)
+    fill(bias, numpy_helper.to_array(bias).astype(np.float64))
 
 
 def a_weight_cut_off(model: ModelProto) -> None:
-    name = nodes_of(model, "Conv")[2].input[1]
-    tensor = next(each for each in model.graph.initializer if each.name == name)
-    tensor.raw_data = tensor.raw_data[:-7]
+    weight = tensor_of(model, nodes_of(model, "Conv")[2], 1)
+    weight.raw_data = weight.raw_data[:-7]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,10 @@ def load_detector(
     """
     if kind in FREEABLE:
         free = without_size(graph)
-        net = _of_any_size(with_joined_heads(free), kind, compute) if kind == "yunet" else None
-        net = net or _of_any_size(free, kind, compute)
+        joined = with_joined_heads(free) if kind == "yunet" else free
+        net = _of_any_size(joined, kind, compute)
+        if net is None and joined != free:
+            net = _of_any_size(free, kind, compute)
         if net is not None:
             return net, replace(pixels, width_px=None, height_px=None)
     declared = graph_input(read_graph(graph), graph)

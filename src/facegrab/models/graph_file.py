@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from facegrab.errors import AccessError, MissingError, WeightsError
+from facegrab.models.details import COLOURS
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 LARGEST_BYTES = 1 << 30
 """No network for faces comes near; protobuf itself ends at twice as much."""
-
-COLOURS = 3
 
 
 class GraphInput(NamedTuple):

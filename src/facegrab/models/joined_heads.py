@@ -65,7 +65,7 @@ def with_joined_heads(graph: Path) -> Path:
     Returns:
         A file of three outputs, finest stride first, of ``JOINED_COLUMNS`` numbers a cell: class
         and object before the logistic function, box, points. Where the graph has another form, the
-        same content as it was.
+        file itself.
 
     Raises:
         WeightsError, MissingError, AccessError: see read_graph.
@@ -73,8 +73,8 @@ def with_joined_heads(graph: Path) -> Path:
     name = f"{NAME}-{cache.content_hash(graph)[:KEY_LENGTH]}"
     if found := cache.find(name, ".onnx"):
         return found[0]
-    model = read_graph(graph)
-    return cache.put(name, ".onnx", [(_joined(model) or model).SerializeToString()])
+    joined = _joined(read_graph(graph))
+    return cache.put(name, ".onnx", [joined.SerializeToString()]) if joined else graph
 
 
 def weights_of(graph: GraphProto) -> dict[str, FloatArray]:

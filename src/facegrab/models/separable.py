@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from facegrab.models import cache
 from facegrab.models.any_size import without_size
-from facegrab.models.graph_file import COLOURS, read_graph
+from facegrab.models.details import COLOURS
+from facegrab.models.graph_file import read_graph
 from facegrab.models.heads import JOINED_COLUMNS, STRIDES_PX
 from facegrab.models.joined_heads import (
     ROWS_LAST,
@@ -51,9 +52,6 @@ TAPS = 9
 MOST_LAYERS = 48
 """YuNet has 24, pairs counted once. Some keep all of their rows: a file that was made for it must
 not fill the memory."""
-
-FIELDS = 6
-"""Numbers a layer in a file, as in Layer."""
 
 
 class Layer(NamedTuple):
@@ -139,10 +137,10 @@ def _unpacked(content: NDArray[np.uint8]) -> Separable | None:
     if not len(content):
         return None
     count = int(content[:8].view("<i8")[0]) if len(content) >= 8 else 0
-    end = 8 * (1 + count * FIELDS)
+    end = 8 * (1 + count * len(Layer._fields))
     if not 0 < count <= MOST_LAYERS or len(content) < end:
         raise ValueError("it is cut off")
-    numbers = content[8:end].view("<i8").reshape(-1, FIELDS).tolist()
+    numbers = content[8:end].view("<i8").reshape(-1, len(Layer._fields)).tolist()
     # Copied: whatever runs it may want it in memory of its own.
     weights = np.array(content[end:].view("<f4"), np.float32)
     network = Separable(tuple(Layer(*each) for each in numbers), weights)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from facegrab.models.details import COLOURS
 from facegrab.models.separable import BLOCK, HEAD, STEM, SUM, UNIT, Layer, Separable
 from facegrab.types import FloatArray, IntArray
 
@@ -25,7 +26,6 @@ KEPT_ROWS = 2
 """Rows of a layer that one other reads as they come; maxima read two at once."""
 
 FLOAT_BYTES = 4
-COLOURS = 3
 
 
 class Grid(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from numba import cfunc, njit, types
 
+from facegrab.models.details import COLOURS
 from facegrab.models.separable import BLOCK, HEAD, POOL, SUM
 from facegrab.models.separable_grid import (
     ACROSS,
@@ -21,7 +22,6 @@ from facegrab.models.separable_grid import (
     AROUND,
     AROUND_BIAS,
     CHANNELS,
-    COLOURS,
     DONE,
     FIELDS,
     FILTERS,

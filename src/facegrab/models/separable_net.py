@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from facegrab.models import machine_code, separable, separable_grid
+from facegrab.models import details, machine_code, separable, separable_grid
 from facegrab.models.compute import CPU, F32, ONNX_RUNTIME, Compute
+from facegrab.models.details import COLOURS
 from facegrab.models.separable import STEM_FILTERS, TAPS, Separable, read_separable
-from facegrab.models.separable_grid import COLOURS, FIELDS, Grid, grid_of
+from facegrab.models.separable_grid import FIELDS, Grid, grid_of
 from facegrab.models.specs import Pixels
 from facegrab.types import FloatArray, Image
 
@@ -40,7 +41,7 @@ _function = machine_code.Function(
     # Image, stride, width, height; layers, how many, zeros.
     c_void_p, *[c_int64] * 3, c_void_p, *[c_int64] * 2,
     shares=[
-        Path(separable.__file__), Path(separable_grid.__file__),
+        Path(details.__file__), Path(separable.__file__), Path(separable_grid.__file__),
         Path(__file__).with_name("separable_tiles.py"),
     ],
 )  # fmt: skip

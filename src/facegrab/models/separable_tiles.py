@@ -15,8 +15,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from facegrab.models.details import COLOURS
 from facegrab.models.separable import BLOCK, TAPS
-from facegrab.models.separable_grid import COLOURS, FLOAT_BYTES
+from facegrab.models.separable_grid import FLOAT_BYTES
 
 Emit = Callable[[Any, Sequence[Any]], None]
 Tile = Callable[[tuple[int, ...]], None]

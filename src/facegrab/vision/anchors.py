@@ -60,6 +60,9 @@ def no_points(count: int) -> FloatArray:
     return np.full((count, 5, 2), np.nan, np.float32)
 
 
+NOBODY = Candidates(np.empty(0, np.float32), np.empty((0, 4), np.float32), no_points(0))
+
+
 def as_points(outputs: Sequence[FloatArray], place: int | None, rows: IntArray) -> FloatArray:
     """Rows of the output of points as float32 (N, 5, 2); NaN where the graph has none."""
     if place is None:

@@ -14,7 +14,7 @@ from facegrab.models.runtime import ManyNet
 from facegrab.models.separable_net import SeparableNet
 from facegrab.models.specs import DetectorSpec
 from facegrab.types import Detections, FloatArray, Image
-from facegrab.vision.anchors import Candidates, gathered, no_points, suppressed
+from facegrab.vision.anchors import NOBODY, Candidates, gathered, suppressed
 from facegrab.vision.candidates import Halvings, inset, squares
 from facegrab.vision.detect import Trail
 from facegrab.vision.feed import Feed
@@ -121,9 +121,6 @@ class GraphFollower(GraphDetector):
             rows = np.flatnonzero(_overlaps(own.box, box) >= LEAST_OVERLAP)
             found.append(own.select(rows[np.argsort(-own.score[rows], kind="stable")[:1]]))
         return gathered(found)
-
-
-NOBODY = Candidates(np.empty(0, np.float32), np.empty((0, 4), np.float32), no_points(0))
 
 
 def _grown(box: FloatArray, times: float) -> FloatArray:

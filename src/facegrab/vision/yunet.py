@@ -8,7 +8,14 @@ import numpy as np
 
 from facegrab.models.heads import STRIDES_PX, check_joined, yunet_heads
 from facegrab.types import FloatArray
-from facegrab.vision.anchors import Candidates, around, as_points, corners, gathered, no_points
+from facegrab.vision.anchors import (
+    NOBODY,
+    Candidates,
+    around,
+    as_points,
+    corners,
+    gathered,
+)
 from facegrab.vision.graph_detector import OneShot
 
 
@@ -64,7 +71,7 @@ def _of_joined(
             sides = np.full(len(rows), stride, np.float32)
             some.append((cells[rows], corners(rows, width, stride, 1), sides))
     if not some:
-        return Candidates(np.empty(0, np.float32), np.empty((0, 4), np.float32), no_points(0))
+        return NOBODY
     # All strides at once: NumPy takes longer to be called than for a few numbers.
     found, corner, side = (np.concatenate(each) for each in zip(*some, strict=True))
     class_score, object_score = 1 / (1 + np.exp(-found[:, :2].T))
