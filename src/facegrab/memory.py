@@ -41,8 +41,8 @@ def _return_large() -> None:
     """Frames of 4K, of 25 MB, lie apart from all else, not in the C library's heaps (glibc).
 
     By itself it moves what is freed often, up to 32 MB, into its heaps, one for each thread, where
-    holes stay: 150 s of 4K came to 1156 MB at worst that way, and come to 713 MB this way, from
-    beginning to end. Smaller frames are where they were: apart, they took longer (measured).
+    holes stay: 30 s of 4K came to 874 MB that way and 300 s to 1056, this way to 806 and 831
+    (bench: 4k). Smaller frames are where they were: apart, they took longer (measured).
     """
     library = _library()
     try:
