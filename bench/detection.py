@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from bench.media import Setup, media, shared_weights
 from bench.table import Row, UnmeasurableError, unmeasured
 from bench.truth import found_count
+from facegrab.cache import content_hash
 from facegrab.media.images import read_image
 from facegrab.models import packs
-from facegrab.models.cache import content_hash
 from facegrab.models.compute import choose
 from facegrab.models.registry import KNOWN
 from facegrab.models.specs import DetectorSpec

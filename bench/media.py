@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from bench.table import UnmeasurableError
-from facegrab.models.cache import cache_folder
+from facegrab.cache import cache_folder
 from facegrab.models.weights import weights_folder
 from facegrab.types import Image
 

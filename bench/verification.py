@@ -18,9 +18,9 @@ import numpy as np
 from bench.detection import detectors, shared_yunet
 from bench.media import Setup, media, shared_weights
 from bench.table import Row, UnmeasurableError, unmeasured
+from facegrab.cache import content_hash
 from facegrab.evaluate import Described, Evaluation, Labelled, compare, describe
 from facegrab.models import packs
-from facegrab.models.cache import content_hash
 from facegrab.models.compute import choose
 from facegrab.models.registry import KNOWN
 from facegrab.models.specs import DetectorSpec, RecogniserSpec

@@ -13,12 +13,14 @@ import facegrab
 
 ROOT = Path(facegrab.__file__).parent
 
-GROUND = {"address", "cores", "errors", "settings", "summary", "types"}
+GROUND = {"address", "cache", "cores", "errors", "machine_code", "settings", "summary", "types"}
 MAY_IMPORT = {
     "address": set(),
+    "cache": {"errors"},
     "cores": set(),
     "errors": set(),
     "types": set(),
+    "machine_code": {"cache", "errors"},
     "summary": set(),
     "memory": set(),
     "settings": {"errors"},

@@ -16,8 +16,9 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache, mtcnn
+from facegrab.models import mtcnn
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO, Compute, has_openvino
 from facegrab.models.mtcnn_blocked import BlockedGraph
 from facegrab.models.mtcnn_graphs import Graph, RoughGraph, mtcnn_graph

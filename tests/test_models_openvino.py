@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facegrab import cache
 from facegrab.errors import DeviceError, WeightsError
-from facegrab.models import cache, graphs, openvino_runtime
+from facegrab.models import graphs, openvino_runtime
 from facegrab.models.compute import BF16, F32, OPENVINO, Compute, has_bf16
 from facegrab.models.layers import Convolution, Relu
 from facegrab.models.mtcnn import mtcnn_graphs

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from tiny_graphs import write_recogniser, write_yunet
 
+from facegrab import cache
 from facegrab.errors import AccessError, MissingError, OutputError, SettingError, WeightsError
-from facegrab.models import cache, folder, install, own, packfile, packs, registry
+from facegrab.models import folder, install, own, packfile, packs, registry
 from facegrab.models.own import Told
 from facegrab.models.packfile import DETECTOR, RECOGNISER
 from facegrab.models.specs import DetectorSpec, Licence, RecogniserSpec

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from facegrab import settings
+from facegrab.cache import content_hash
 from facegrab.models import folder, inspect, mtcnn, packfile, registry, weights
-from facegrab.models.cache import content_hash
 from facegrab.models.packfile import DETECTOR, RECOGNISER, role_of
 from facegrab.models.specs import RecogniserSpec
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from separable_graphs import separable
 
-from facegrab.models import cache, machine_code, separable_net
+from facegrab import cache, machine_code
 from facegrab.models import separable as separable_module
+from facegrab.models import separable_net
 from facegrab.models.canvas import CanvasLook, Look
 from facegrab.models.compute import BF16, CUDA, OPENVINO, Compute
 from facegrab.models.inspect import USUAL

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import test_models_encoder as encode
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache, dat, forest_file, ranges, weights
+from facegrab.models import dat, forest_file, ranges, weights
 from facegrab.models.layers import DETECTOR_PLAN, RECOGNISER_PLAN
 from facegrab.models.runtime import load_net
 

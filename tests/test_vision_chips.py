@@ -15,7 +15,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facegrab.models import details, machine_code
+from facegrab import machine_code
+from facegrab.models import details
 from facegrab.models.details import CHIP_PX
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision import chip_compiled, chips, landmarks, warp_kernel

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.types import FloatArray, Image
 from facegrab.vision import (
     align,

@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.types import Image
 from facegrab.vision import align, landmarks, mean_compiled, warp_compiled, warp_grid
 

@@ -22,9 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from facegrab.cache import cache_folder
 from facegrab.errors import FaceGrabError, OutputError
 from facegrab.media.bucket import Bucket
-from facegrab.models.cache import cache_folder
 from facegrab.store.album import leads_inside
 from facegrab.store.away import PARTS, Away, Stamp, away_of
 from facegrab.store.database import Database

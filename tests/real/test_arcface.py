@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from clips import shared_media
 
+from facegrab.cache import content_hash
 from facegrab.media.images import read_image
-from facegrab.models.cache import content_hash
 from facegrab.models.compute import Compute
 from facegrab.models.inspect import inspect_graph, try_out
 from facegrab.models.specs import DetectorSpec, Licence, Pixels, RecogniserSpec

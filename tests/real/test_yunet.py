@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from clips import shared_media
 
+from facegrab.cache import content_hash
 from facegrab.media.images import read_image
 from facegrab.models.any_size import load_detector
-from facegrab.models.cache import content_hash
 from facegrab.models.compute import Compute
 from facegrab.models.inspect import inspect_graph
 from facegrab.models.separable_net import load_separable

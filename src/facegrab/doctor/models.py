@@ -158,7 +158,7 @@ def _checked(folder: Path, package: str, known: Mapping[str, str]) -> tuple[Weig
 
 
 def _is(path: Path, sha256: str) -> bool:
-    from facegrab.models import cache
+    from facegrab import cache
 
     try:
         return cache.content_hash(path) == sha256

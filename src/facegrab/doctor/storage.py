@@ -20,7 +20,7 @@ def cache() -> Cache:
     Raises:
         WeightsError: there is none, or nobody may look into it.
     """
-    from facegrab.models.cache import FOLDER_VARIABLE, cache_folder
+    from facegrab.cache import FOLDER_VARIABLE, cache_folder
     from facegrab.store.files import as_text
 
     folder = cache_folder()
@@ -42,7 +42,7 @@ def cache() -> Cache:
 
 def cache_problems(found: Cache) -> list[Problem]:
     """A cache that cannot be written, or a disk without room for it."""
-    from facegrab.models.cache import FOLDER_VARIABLE
+    from facegrab.cache import FOLDER_VARIABLE
 
     if not found.writable:
         return [

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from facegrab import cache
 from facegrab.errors import DeviceError, WeightsError
-from facegrab.models import cache
 from facegrab.models.compute import Compute
 from facegrab.models.graph_file import graph_input, read_graph
 from facegrab.models.heads import check_outputs

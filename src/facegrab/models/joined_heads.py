@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from facegrab.models import cache
+from facegrab import cache
 from facegrab.models.graph_file import read_graph
 from facegrab.models.heads import JOINED_COLUMNS, STRIDES_PX, YUNET_COLUMNS
 from facegrab.types import FloatArray

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache
 from facegrab.models.compute import ONNX_RUNTIME, OPENVINO
 from facegrab.models.mtcnn_shapes import OUTPUT, PROPOSAL, REFINEMENT, Shape
 

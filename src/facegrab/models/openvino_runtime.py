@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from facegrab import cache
 from facegrab.errors import DeviceError, WeightsError
-from facegrab.models import cache
 from facegrab.models.compute import CPU, Compute
 from facegrab.types import FloatArray
 

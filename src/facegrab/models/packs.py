@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from facegrab import cache
 from facegrab.errors import MissingError, WeightsError
-from facegrab.models import cache, folder, own, packfile, registry
+from facegrab.models import folder, own, packfile, registry
 from facegrab.models.packfile import DETECTOR, RECOGNISER, Spec, role_of
 from facegrab.models.specs import DetectorSpec, RecogniserSpec
 from facegrab.settings import AUTO

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models import cache
+from facegrab import cache
 from facegrab.models.any_size import without_size
 from facegrab.models.details import COLOURS
 from facegrab.models.graph_file import read_graph

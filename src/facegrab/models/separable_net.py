@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from facegrab.models import details, machine_code, separable, separable_grid
+from facegrab import machine_code
+from facegrab.models import details, separable, separable_grid
 from facegrab.models.compute import CPU, F32, ONNX_RUNTIME, Compute
 from facegrab.models.details import COLOURS
 from facegrab.models.separable import STEM_FILTERS, TAPS, Separable, read_separable

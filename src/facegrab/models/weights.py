@@ -12,8 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache, forest_file, ranges
+from facegrab.models import forest_file, ranges
 from facegrab.models.dat_forest import ShapePredictor, read_shape_predictor
 from facegrab.models.quantise import Ranges, quantised
 

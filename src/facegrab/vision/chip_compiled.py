@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from facegrab.models import details, machine_code
+from facegrab import machine_code
+from facegrab.models import details
 from facegrab.models.details import CHIP_PX
 from facegrab.types import Image, IntArray
 from facegrab.vision.chips import ChipPoses

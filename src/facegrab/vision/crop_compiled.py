@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.types import FloatArray, Image, IntArray
 
 NAME = "crops"

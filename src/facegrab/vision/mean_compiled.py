@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.types import Image
 from facegrab.vision import mean_grid, warp_grid
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache
 from facegrab.models.any_size import load_detector
 from facegrab.models.compute import Compute
 from facegrab.models.runtime import load_many

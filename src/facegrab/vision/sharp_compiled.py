@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision import mean_grid, warp_grid
 from facegrab.vision.warp_compiled import colour_rows, lanczos_weights

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from facegrab.models import machine_code
+from facegrab import machine_code
 from facegrab.models.dat_forest import ShapePredictor
 from facegrab.types import FloatArray, Image, IntArray
 from facegrab.vision.tree_numpy import centred, corner_and_side

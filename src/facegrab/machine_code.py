@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab import cache
 from facegrab.errors import DeviceError, WeightsError
-from facegrab.models import cache
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facegrab import cache, machine_code
 from facegrab.errors import DeviceError
-from facegrab.models import cache, machine_code
 
 numba = pytest.importorskip("numba", reason="Numba, which this platform may lack, is missing")
 
@@ -202,8 +202,8 @@ def test_a_sound_file_of_another_kind_is_an_error(
 RACING = """
 import sys
 from pathlib import Path
-from test_models_machine_code import Compiler, doubled
-from facegrab.models import machine_code
+from test_machine_code import Compiler, doubled
+from facegrab import machine_code
 compiler = Compiler()
 sys.stdin.read()
 for _ in range(2):

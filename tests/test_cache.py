@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facegrab import cache
 from facegrab.errors import WeightsError
-from facegrab.models import cache
 
 CONTENT = b"some bytes " * 1000
 
@@ -127,7 +127,7 @@ def test_an_interrupted_put_leaves_nothing(folder: Path) -> None:
 
 KILLED = """
 import os
-from facegrab.models import cache
+from facegrab import cache
 def parts():
     yield b"x" * 100_000
     os._exit(9)
@@ -150,7 +150,7 @@ def test_a_killed_process_leaves_nothing_under_the_name(folder: Path) -> None:
 
 RACING = """
 import sys
-from facegrab.models import cache
+from facegrab import cache
 sys.stdin.read()
 for number in range(40):
     name = f"thing{number}"
