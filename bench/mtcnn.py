@@ -33,7 +33,10 @@ BATCH = 5
 """Frames of 1080p that a run looks at together."""
 MOST_MS = 15.0
 RATIO_REQUIRED = 8.0
-MISSING = "the peer is missing: pip install torch, and pip install --no-deps facenet-pytorch"
+MISSING = (
+    "the peer is missing: pip install torch requests tqdm pillow, "
+    "and pip install --no-deps facenet-pytorch"
+)
 """Without its dependencies, because it asks for an old torch and an old numpy."""
 
 Find = Callable[[Image], Detections]

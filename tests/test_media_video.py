@@ -196,11 +196,13 @@ class TestReading:
         )
         converted = []
 
-        def spy(frame: av.VideoFrame, *rest: Any) -> Any:
-            converted.append(frame.pts)
-            return upright_image(frame, *rest)
+        convert_one = convert.Converter.image
 
-        monkeypatch.setattr(convert, "upright_image", spy)
+        def spy(self: convert.Converter, frame: av.VideoFrame, segment: int) -> Any:
+            converted.append(frame.pts)
+            return convert_one(self, frame, segment)
+
+        monkeypatch.setattr(convert.Converter, "image", spy)
         for every in (1, 2, 7, 10, 100):
             converted.clear()
             reader, frames = read(clip, every)

@@ -11,7 +11,7 @@ from typing import Protocol
 from facegrab.errors import MediaError, StoreError
 from facegrab.media import FrameReader
 from facegrab.media.source import Source
-from facegrab.memory import give_back
+from facegrab.memory import Passing, give_back
 from facegrab.people.link import Linker
 from facegrab.question import Place
 from facegrab.scan import Scanned
@@ -207,6 +207,7 @@ class Survey:
         self._looked_at = 0
         self._committing = False
         self._begun = False
+        self._passing = Passing()
 
     def over(self, batches: Iterable[Scanned]) -> None:
         """Takes all batches.
@@ -248,6 +249,8 @@ class Survey:
         self._faces.append(faces)
         self._looked_at += len(scanned.frames)
         self._gather.batch(scanned, faces)
+        for frame in scanned.frames:
+            self._passing.count(frame.image.nbytes)
 
     def _commit(self, following: Segment | None, *, whole: bool = True) -> None:
         assert self._segment is not None

@@ -9,7 +9,9 @@ from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from facegrab.errors import MediaError
+from facegrab.media import rgb_compiled
 from facegrab.media.geometry import UPRIGHT, frame_turn, square_size, upright_image
+from facegrab.media.pool import ImagePool
 from facegrab.media.reader import MAX_PIXELS
 from facegrab.types import Image
 
@@ -26,6 +28,7 @@ class Converter:
         self._path = path
         self._aspect = aspect
         self._reformatter = VideoReformatter()
+        self._pool = ImagePool() if rgb_compiled.is_fast() else None
         self._rotation, self._turn = 0, UPRIGHT
         self._segment = -1
 
@@ -35,12 +38,23 @@ class Converter:
         Raises:
             MediaError: it is too large.
             av.FFmpegError: it cannot be converted.
+            DeviceError: Numba is installed and does not work.
         """
         check_size(self._path, frame.width, frame.height, self._aspect)
         if frame.rotation != self._rotation or segment != self._segment:
             self._rotation, self._turn = frame.rotation, frame_turn(frame)
             self._segment = segment
+        image = self._own(frame)
+        if image is not None:
+            return self._turn.apply(image)
         return upright_image(frame, self._aspect, self._reformatter, self._turn)
+
+    def _own(self, frame: VideoFrame) -> Image | None:
+        """Where the processor is known to be faster than swscale, and the pixels are square."""
+        size = frame.width, frame.height
+        if self._pool is None or square_size(*size, self._aspect) != size:
+            return None
+        return rgb_compiled.rgb(frame, self._pool)
 
 
 def check_size(path: Path, width: int, height: int, aspect: Fraction | None) -> None:
