@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
+from clips import write_clip
 
 from facegrab import machine_code
 from facegrab.media import convert, rgb_compiled
@@ -73,6 +74,18 @@ def test_other_frames_are_left_to_swscale(width: int, height: int, kind: str) ->
 @pytest.mark.parametrize("space", [0, 3, 8, 10, 14, 99])
 def test_other_colours_are_left_to_swscale(space: int) -> None:
     assert rgb_compiled.rgb(noise(64, 64, space=space), ImagePool()) is None
+
+
+def test_interlaced_frames_are_left_to_swscale(tmp_path: Path) -> None:
+    """Their fields have colours of their own."""
+    clip = write_clip(
+        tmp_path / "a.mkv", [np.zeros((96, 128, 3), np.uint8)], options={"x264-params": "tff=1"}
+    )
+    with av.open(str(clip)) as container:
+        frame = next(container.decode(video=0))
+        assert frame.interlaced_frame
+        assert (frame.width, frame.format.name) == (128, "yuv420p")
+        assert rgb_compiled.rgb(frame, ImagePool()) is None
 
 
 @needs_fast

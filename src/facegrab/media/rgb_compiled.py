@@ -1,6 +1,6 @@
 """Decoded frames to RGB by machine code, into memory that is used again and again.
 
-The same pixels as swscale's, to the bit where it uses AVX2 or SSE (tested on such processors).
+The same pixels as swscale's, to the bit on processors that have what it is used with (tested).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def rgb(frame: VideoFrame, pool: ImagePool) -> Image | None:
     if frame.interlaced_frame:  # swscale takes each field's colours for it
         return None
     y, u, v = frame.planes
-    if u.line_size != v.line_size or min(y.line_size, u.line_size) <= 0:
+    if u.line_size != v.line_size or y.line_size < width or u.line_size < width // 2:
         return None
     numbers = _numbers(matrix, full or int(frame.color_range) == FULL_RANGE)
     image = pool.take(height, width)
