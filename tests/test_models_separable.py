@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from facegrab.vision.open_onnx import open_detector
 PIXELS = Pixels(*USUAL["yunet"])
 
 needs_the_processor = pytest.mark.skipif(
-    find_spec("numba") is None or not machine_code.processor_has(separable_net.NEEDED),
+    not machine_code.can_use(separable_net.NEEDED),
     reason="there is machine code for processors with AVX-512, if Numba is there",
 )
 
@@ -346,9 +345,9 @@ def test_it_is_used_where_nothing_else_is_asked_for(
     for pixels in (replace(PIXELS, mean=(0, 0, 1)), replace(PIXELS, divisor=(1, 2, 1))):
         assert load_separable(graph, pixels, Compute()) is None
     with monkeypatch.context() as patch:
-        patch.setattr(machine_code, "processor_has", lambda feature: feature != "avx512f")
+        patch.setattr(machine_code, "can_use", lambda feature: feature != "avx512f")
         assert load_separable(graph, PIXELS, Compute()) is None
-    monkeypatch.setattr(separable_net, "find_spec", lambda _: None)
+    monkeypatch.setattr(machine_code, "find_spec", lambda _: None)
     assert load_separable(graph, PIXELS, Compute()) is None
 
 
@@ -359,7 +358,7 @@ def test_the_detector_finds_the_same(graph: Path, monkeypatch: pytest.MonkeyPatc
     opened = {}
     for name, has in (("code", True), ("runtime", False)):
         with monkeypatch.context() as patch:
-            patch.setattr(machine_code, "processor_has", lambda _, has=has: has)
+            patch.setattr(machine_code, "can_use", lambda _, has=has: has)
             opened[name] = open_detector(spec, Compute())
     kind = replace(opened["code"]._kind, least_score=0.55)
     faces = 0

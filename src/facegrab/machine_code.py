@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,12 +134,14 @@ def load(
         return MachineCode(function.address, function)
 
 
-def processor_has(feature: str) -> bool:
-    """The processor has instructions of that name, as LLVM calls them.
+def can_use(feature: str) -> bool:
+    """Numba is installed, and the processor has instructions of that name, as LLVM calls them.
 
     Raises:
         DeviceError: llvmlite is missing or does not work.
     """
+    if find_spec("numba") is None:
+        return False
     with _way_out():
         import llvmlite.binding as llvm
 

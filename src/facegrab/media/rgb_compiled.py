@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ctypes import c_int16, c_int64, c_void_p
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,7 +76,7 @@ def is_fast() -> bool:
     Raises:
         DeviceError: Numba or llvmlite does not work.
     """
-    return find_spec("numba") is not None and machine_code.processor_has(FEATURE)
+    return machine_code.can_use(FEATURE)
 
 
 def rgb(frame: VideoFrame, pool: ImagePool) -> Image | None:

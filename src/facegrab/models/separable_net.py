@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from ctypes import c_int64, c_void_p
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,7 @@ def load_separable(graph: Path, pixels: Pixels, compute: Compute) -> SeparableNe
     """
     plain = not any(pixels.mean) and pixels.divisor == (1.0,) * COLOURS
     asked = (compute.device, compute.runtime, compute.precision) == (CPU, ONNX_RUNTIME, F32)
-    if not (plain and asked and find_spec("numba") and machine_code.processor_has(NEEDED)):
+    if not (plain and asked and machine_code.can_use(NEEDED)):
         return None
     network = read_separable(graph)
     return SeparableNet(network, pixels.order) if network else None
