@@ -13,13 +13,16 @@ import facegrab
 
 ROOT = Path(facegrab.__file__).parent
 
-GROUND = {"address", "cache", "cores", "errors", "machine_code", "settings", "summary", "types"}
+GROUND = {"address", "cache", "cores", "errors", "machine_code", "settings", "summary", "types"} | {
+    "vectors"
+}
 MAY_IMPORT = {
     "address": set(),
     "cache": {"errors"},
     "cores": set(),
     "errors": set(),
     "types": set(),
+    "vectors": set(),
     "machine_code": {"cache", "errors"},
     "summary": set(),
     "memory": set(),

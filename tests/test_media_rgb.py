@@ -13,18 +13,13 @@ from av.video.reformatter import VideoReformatter
 from clips import write_clip
 
 from facegrab import machine_code
-from facegrab.media import convert, rgb_compiled
+from facegrab.media import convert, rgb_compiled, rgb_grid
 from facegrab.media.geometry import upright_image
 from facegrab.media.pool import ImagePool
 from facegrab.types import Image
-from facegrab.vision.landmarks import walker_name
 
-needs_numba = pytest.mark.skipif(
-    walker_name() != "compiled", reason="Numba, which this platform may lack, is missing"
-)
 needs_fast = pytest.mark.skipif(
-    walker_name() != "compiled" or not rgb_compiled.is_fast(),
-    reason="the processor lacks the instructions that it is used with",
+    not rgb_compiled.is_fast(), reason="Numba, or what it is used with, is missing"
 )
 SIZES = [(64, 2), (66, 48), (130, 96), (854, 480), (1918, 6)]
 """Widths that are no multiple of what is made at a time; rows are padded then."""
@@ -44,20 +39,17 @@ def by_swscale(frame: av.VideoFrame) -> Image:
     return upright_image(frame, None, VideoReformatter())
 
 
-@needs_numba
+@needs_fast
 @pytest.mark.parametrize("kind", ["yuv420p", "yuvj420p"])
 @pytest.mark.parametrize("space", sorted(rgb_compiled.MATRICES))
 @pytest.mark.parametrize("colour_range", [0, 1, 2])
 def test_pixels_are_swscales(kind: str, space: int, colour_range: int) -> None:
-    # Other processors have another swscale, which rounds in its own way.
-    most = 0 if rgb_compiled.is_fast() else 3
     for width, height in SIZES:
         frame = noise(width, height, kind, space)
         frame.color_range = colour_range
         image = rgb_compiled.rgb(frame, ImagePool())
         assert image is not None
-        apart = np.abs(image.astype(int) - by_swscale(frame))
-        assert apart.max() <= most
+        np.testing.assert_array_equal(image, by_swscale(frame))
 
 
 @pytest.mark.parametrize(
@@ -150,11 +142,11 @@ class TestPool:
             image[:] = 7
             del image
 
-    def test_an_image_outlives_its_pool(self) -> None:
-        image = ImagePool().take(4, 6)
-        image[:] = 9
-        gc.collect()
-        assert (image == 9).all()
+
+@needs_fast
+def test_another_number_of_columns_is_compiled_anew() -> None:
+    shared = rgb_compiled._function._load.keywords["shares"]
+    assert shared == [Path(rgb_grid.__file__), machine_code.VECTORS]
 
 
 @needs_fast

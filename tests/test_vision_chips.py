@@ -205,4 +205,4 @@ def test_machine_code_can_be_kept_and_counts_in_vectors() -> None:
 @needs_numba
 def test_another_side_is_compiled_anew() -> None:
     shared = chip_compiled._function._load.keywords["shares"]
-    assert shared == [Path(details.__file__), Path(warp_kernel.__file__)]
+    assert shared == [Path(details.__file__), Path(warp_kernel.__file__), machine_code.VECTORS]

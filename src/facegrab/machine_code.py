@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 SUFFIX = ".o"
 KEY_LENGTH = 16
 
+VECTORS = Path(__file__).with_name("vectors.py")
+"""What functions that use it share, see load."""
+
 SYMBOL = "facegrab_function"
 """What the function is called in its object file, whatever Numba calls it."""
 

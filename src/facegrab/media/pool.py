@@ -7,9 +7,8 @@ import weakref
 import numpy as np
 from numpy.typing import NDArray
 
+from facegrab.media.rgb_grid import CHANNELS
 from facegrab.types import Image
-
-CHANNELS = 3
 
 
 class ImagePool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from av import VideoFrame
 
 from facegrab import machine_code
+from facegrab.media import rgb_grid
 from facegrab.media.pool import ImagePool
 from facegrab.types import Image
 
@@ -20,9 +21,6 @@ NAME = "rgb"
 
 FEATURE = "avx512vbmi"
 """Instructions that put bytes in any order. Where a processor lacks them it was not measured."""
-
-LEAST_WIDTH_PX = 64
-"""Columns that the machine code makes at a time."""
 
 FORMATS = {"yuv420p": False, "yuvj420p": True}
 """8-bit YUV with a quarter of the colours, and whether that alone says that its range is full."""
@@ -66,6 +64,7 @@ _function = machine_code.Function(
     _compiled,
     # Planes, strides, size, the result, and the numbers of the conversion.
     *[c_void_p] * 3, *[c_int64] * 4, c_void_p, *[c_int16] * 6,
+    shares=[Path(rgb_grid.__file__), machine_code.VECTORS],
 )  # fmt: skip
 
 
@@ -94,7 +93,7 @@ def rgb(frame: VideoFrame, pool: ImagePool) -> Image | None:
     """
     full, matrix = FORMATS.get(frame.format.name), MATRICES.get(int(frame.colorspace))
     width, height = frame.width, frame.height
-    if full is None or matrix is None or width % 2 or height % 2 or width < LEAST_WIDTH_PX:
+    if full is None or matrix is None or width % 2 or height % 2 or width < rgb_grid.COLUMNS:
         return None
     if frame.interlaced_frame:  # swscale takes each field's colours for it
         return None

@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import cfunc, types
 from numba.extending import intrinsic
 
-CHANNELS = 3
-COLUMN_BITS = 6
-COLUMNS = 1 << COLUMN_BITS
+from facegrab.media.rgb_grid import CHANNELS, COLUMN_BITS, COLUMNS
+from facegrab.vectors import lanes, order, spread
+
 PAIRS = COLUMNS // 2
 
 _BYTE, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -36,7 +36,7 @@ def _making_block(
             builder.add(_product(builder, u, green_u), _product(builder, v, green_v)),
             _product(builder, u, blue_u),
         ]
-        twice = [_picked(builder, each, each, [n // 2 for n in range(COLUMNS)]) for each in chroma]
+        twice = [lanes(builder, each, [n // 2 for n in range(COLUMNS)]) for each in chroma]
         for each, place in zip(rows, (upper, lower), strict=True):
             grey = _product(builder, _eightfold(builder, each, COLUMNS, offset), luma)
             levels = [_byte(builder, builder.add(grey, shift)) for shift in twice]
@@ -55,14 +55,14 @@ def _eightfold(builder: Any, at: Any, count: int, less: Any) -> Any:
     loaded = builder.load(place)
     loaded.align = 1
     wide = builder.zext(loaded, ir.VectorType(_SHORT, count))
-    return builder.sub(builder.shl(wide, _all(_SHORT, 3, count)), _each(builder, less, count))
+    return builder.sub(builder.shl(wide, _all(_SHORT, 3, count)), spread(builder, less, count))
 
 
 def _product(builder: Any, vector: Any, number: Any) -> Any:
     """Of int16, its upper half: LLVM makes pmulhw of it."""
     count = vector.type.count
     wide = ir.VectorType(_INT, count)
-    factor = builder.sext(_each(builder, number, count), wide)
+    factor = builder.sext(spread(builder, number, count), wide)
     product = builder.mul(builder.sext(vector, wide), factor)
     return builder.trunc(builder.ashr(product, _all(_INT, 16, count)), vector.type)
 
@@ -79,27 +79,16 @@ def _byte(builder: Any, vector: Any) -> Any:
 def _store_pixels(builder: Any, colours: Sequence[Any], to: Any) -> None:
     """Red, green and blue of each pixel side by side."""
     red, green, blue = colours
-    places = list(range(2 * COLUMNS))
-    first = _picked(builder, red, green, places)
-    last = _picked(builder, blue, blue, places)
+    both = order(range(2 * COLUMNS))
+    first = builder.shuffle_vector(red, green, both)
+    last = builder.shuffle_vector(blue, blue, both)
     for part in range(CHANNELS):
         numbers = [divmod(part * COLUMNS + each, CHANNELS) for each in range(COLUMNS)]
-        pixels = _picked(builder, first, last, [n + colour * COLUMNS for n, colour in numbers])
+        places = order([number + colour * COLUMNS for number, colour in numbers])
+        pixels = builder.shuffle_vector(first, last, places)
         at = builder.add(to, _LONG(part * COLUMNS))
         stored = builder.store(pixels, builder.inttoptr(at, pixels.type.as_pointer()))
         stored.align = 1
-
-
-def _picked(builder: Any, some: Any, others: Any, places: Sequence[int]) -> Any:
-    return builder.shuffle_vector(
-        some, others, ir.Constant(ir.VectorType(_INT, len(places)), list(places))
-    )
-
-
-def _each(builder: Any, number: Any, count: int) -> Any:
-    nothing = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
-    one = builder.insert_element(nothing, number, _INT(0))
-    return _picked(builder, one, nothing, [0] * count)
 
 
 def _all(kind: Any, number: int, count: int) -> Any:

@@ -42,7 +42,7 @@ _function = machine_code.Function(
     c_void_p, *[c_int64] * 3, c_void_p, *[c_int64] * 2,
     shares=[
         Path(details.__file__), Path(separable.__file__), Path(separable_grid.__file__),
-        Path(__file__).with_name("separable_tiles.py"),
+        Path(__file__).with_name("separable_tiles.py"), machine_code.VECTORS,
     ],
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from facegrab.models.details import COLOURS
 from facegrab.models.separable import BLOCK, TAPS
 from facegrab.models.separable_grid import FLOAT_BYTES
+from facegrab.vectors import spread
 
 Emit = Callable[[Any, Sequence[Any]], None]
 Tile = Callable[[tuple[int, ...]], None]
@@ -192,7 +193,7 @@ def _products(
     added = []
     for pixel in range(pixels):
         place = builder.inttoptr(_moved(builder, first, pixel * step), _FLOAT.as_pointer())
-        everywhere = _in_all_lanes(builder, builder.load(place, align=FLOAT_BYTES))
+        everywhere = spread(builder, builder.load(place, align=FLOAT_BYTES), BLOCK)
         for each, tap in enumerate(taps):
             added.append(_added(builder, everywhere, tap, kept[pixel * vectors + each]))
     following = builder.add(number, _LONG(1))
@@ -216,13 +217,6 @@ def _read(builder: Any, address: Any, by: int) -> Any:
 def _write(builder: Any, value: Any, address: Any, by: int) -> None:
     place = builder.inttoptr(_moved(builder, address, by), _VECTOR.as_pointer())
     builder.store(value, place, align=FLOAT_BYTES)
-
-
-def _in_all_lanes(builder: Any, number: Any) -> Any:
-    unknown = ir.Constant(_VECTOR, ir.Undefined)
-    first = builder.insert_element(unknown, number, _LANE(0))
-    lanes = ir.Constant(ir.VectorType(_LANE, BLOCK), [0] * BLOCK)
-    return builder.shuffle_vector(first, unknown, lanes)
 
 
 def _added(builder: Any, one: Any, other: Any, total: Any) -> Any:

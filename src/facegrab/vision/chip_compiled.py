@@ -37,7 +37,9 @@ _function = machine_code.Function(
     _compiled,
     # Images, numbers, pose, faces; room and the result.
     *[c_void_p] * 3, c_int64, *[c_void_p] * 4,
-    shares=[Path(details.__file__), Path(__file__).with_name("warp_kernel.py")],
+    shares=[
+        Path(details.__file__), Path(__file__).with_name("warp_kernel.py"), machine_code.VECTORS,
+    ],
 )  # fmt: skip
 
 

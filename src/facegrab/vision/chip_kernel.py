@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from facegrab.models.details import CHIP_PX
 from facegrab.types import IntArray
+from facegrab.vectors import lanes, order, spread
 from facegrab.vision.warp_kernel import COLOURS, ROWS_AHEAD, Bytes, inlined, prefetch_row
 
 Doubles = NDArray[np.float64]
@@ -93,7 +94,7 @@ def _widening(_: Any, image: Any, at: Any, result: Any, to: Any) -> Any:
         image, at, result, to = arguments
         pixels = _loaded(builder, image, at, 4 * LANES)
         places = [min(3 * (lane // LANES) + lane % LANES, 15) for lane in range(4 * LANES)]
-        _store(builder, _lanes(builder, pixels, places), result, to)
+        _store(builder, lanes(builder, pixels, places), result, to)
         return context.get_dummy_value()
 
     return types.void(image, types.int64, result, types.int64), generated
@@ -109,7 +110,7 @@ def _cutting_four(
         part, row_bytes, x, step_x, step_y, row_x, row_y, most_x, most_y, result, to = arguments
         left, right = _split(builder, x, step_x, row_x, most_x)
         top, below = _split(builder, x, step_y, row_y, most_y)
-        row_step = _spread(builder, builder.trunc(row_bytes, _INT), 4)
+        row_step = spread(builder, builder.trunc(row_bytes, _INT), 4)
         along = builder.mul(left, ir.Constant(left.type, [LANES] * 4))
         places = builder.add(builder.mul(top, row_step), along)
         pixels = []
@@ -119,12 +120,12 @@ def _cutting_four(
                 _loaded(builder, part, each, 2 * LANES) for each in (at, builder.add(at, row_bytes))
             )
             near, far = (
-                _floats(builder, builder.shuffle_vector(above, beneath, _order(lanes)))
+                _floats(builder, builder.shuffle_vector(above, beneath, order(lanes)))
                 for lanes in ([0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15])
             )
-            between = _towards(builder, near, far, _lanes(builder, right, [pixel] * 2 * LANES))
-            upper, lower = (_lanes(builder, between, each) for each in ([0, 1, 2, 3], [4, 5, 6, 7]))
-            pixels.append(_towards(builder, upper, lower, _lanes(builder, below, [pixel] * LANES)))
+            between = _towards(builder, near, far, lanes(builder, right, [pixel] * 2 * LANES))
+            upper, lower = (lanes(builder, between, each) for each in ([0, 1, 2, 3], [4, 5, 6, 7]))
+            pixels.append(_towards(builder, upper, lower, lanes(builder, below, [pixel] * LANES)))
         _store(builder, _packed(builder, pixels), result, to)
         return context.get_dummy_value()
 
@@ -138,10 +139,10 @@ def _split(builder: Any, x: Any, step: Any, row: Any, most: Any) -> tuple[Any, A
     To the bit as OpenCV 5, which counts in float32.
     """
     beside = ir.Constant(ir.VectorType(_INT, 4), [0, 1, 2, 3])
-    columns = builder.add(_spread(builder, builder.trunc(x, _INT), 4), beside)
-    steps, rows = (_spread(builder, each, 4) for each in (step, row))
+    columns = builder.add(spread(builder, builder.trunc(x, _INT), 4), beside)
+    steps, rows = (spread(builder, each, 4) for each in (step, row))
     place = _fused(builder, steps, builder.sitofp(columns, steps.type), rows)
-    black, last = ir.Constant(place.type, [-1.0] * 4), _spread(builder, most, 4)
+    black, last = ir.Constant(place.type, [-1.0] * 4), spread(builder, most, 4)
     place = builder.select(builder.fcmp_ordered("<", place, black), black, place)
     place = builder.select(builder.fcmp_ordered(">", place, last), last, place)
     kind = ir.FunctionType(place.type, [place.type])
@@ -159,30 +160,15 @@ def _packed(builder: Any, pixels: Sequence[Any]) -> Any:
     ints = ir.VectorType(_INT, LANES)
     one, two, three, four = (builder.fptosi(builder.call(rint, [each]), ints) for each in pixels)
     pair, other = (
-        builder.shuffle_vector(*each, _order(list(range(8))))
-        for each in ((one, two), (three, four))
+        builder.shuffle_vector(*each, order(list(range(8)))) for each in ((one, two), (three, four))
     )
-    levels = builder.shuffle_vector(pair, other, _order(list(range(16))))
+    levels = builder.shuffle_vector(pair, other, order(list(range(16))))
     levels = builder.trunc(levels, ir.VectorType(_BYTE, 16))
-    return _lanes(builder, levels, [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15])
-
-
-def _order(places: list[int]) -> Any:
-    return ir.Constant(ir.VectorType(_INT, len(places)), places)
-
-
-def _lanes(builder: Any, vector: Any, places: list[int]) -> Any:
-    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), _order(places))
+    return lanes(builder, levels, [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 3, 7, 11, 15])
 
 
 def _floats(builder: Any, vector: Any) -> Any:
     return builder.uitofp(vector, ir.VectorType(_FLOAT, vector.type.count))
-
-
-def _spread(builder: Any, number: Any, count: int) -> Any:
-    """A vector of one number."""
-    vector = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
-    return _lanes(builder, builder.insert_element(vector, number, _INT(0)), [0] * count)
 
 
 def _towards(builder: Any, one: Any, other: Any, share: Any) -> Any:
