@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from facegrab import memory
+import pytest
+from fakes import CLIP_FRAMES
+
+from facegrab import FaceGrab, ProcessSettings, memory
 from facegrab.memory import LARGE_BYTES, PASSED_BYTES, Passing
+from facegrab.vision.look import Eyes
 
 
 @pytest.fixture
@@ -20,6 +24,22 @@ def test_large_frames_that_pass_have_it_given_back_now_and_then(given: list[None
     for _ in range(80):
         passing.count(frame_bytes)
     assert len(given) == 80 // -(-PASSED_BYTES // frame_bytes)
+
+
+def test_a_run_counts_its_frames(
+    fake_networks: Eyes,
+    given: list[None],
+    red: Path,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame_bytes = 256 * 144 * 3
+    monkeypatch.setattr(memory, "LARGE_BYTES", frame_bytes - 1)
+    monkeypatch.setattr(memory, "PASSED_BYTES", 3 * frame_bytes)
+    process = ProcessSettings(skip_frames=0)
+    FaceGrab(red, process=process).process(clip, tmp_path / "out")
+    assert len(given) == CLIP_FRAMES // 3
 
 
 def test_smaller_ones_stay_where_they_are(given: list[None]) -> None:
