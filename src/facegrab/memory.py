@@ -14,7 +14,7 @@ LARGE_BYTES = 8 * 2**20
 """More than a frame of 1080p. What is larger is the system's again as soon as it is free."""
 PASSED_BYTES = 192 * 2**20
 """Of large frames, eight of 4K, after which what is free is given back: their faces, and frames
-halved, are of the size that stays in the heaps. 150 s of 4K come to 814 MB that way, and to 829 if
+halved, are of the size that stays in the heaps. 150 s of 4K come to 814 MB that way, and to 831 if
 it is given back every 20 seconds only (medians of five runs), for the same time."""
 TRIM_BYTES = 2 * LARGE_BYTES
 """Free at the end of a heap, from which on it is given back: as glibc has it for such sizes."""
