@@ -17,7 +17,7 @@ from facegrab.media import rgb_grid
 from facegrab.media.pool import ImagePool
 from facegrab.types import Image
 
-NAME = "rgb"
+NAME = "frames-to-rgb"
 
 FEATURE = "avx512vbmi"
 """Instructions that put bytes in any order. Where a processor lacks them it was not measured."""
