@@ -157,6 +157,20 @@ def test_both_walk_the_same_way(points: int, depth: int) -> None:
 
 
 @needs_numba
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 1), (2, 5)])
+def test_the_last_pixel_is_seen_as_any_other(size: tuple[int, int]) -> None:
+    """Four bytes are read of each, and behind the last one is nothing."""
+    random = np.random.default_rng(8)
+    forest = grown(random, trees=40, features=60)
+    images = [random.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(20)]
+    box = np.tile(np.array([[0, 0, *size[::-1]]], np.float32) * 3 - 1, (20, 1))
+    compiled, numpy = (
+        TreeLandmarker(forest, kind)(images, np.arange(20), box) for kind in ("compiled", "numpy")
+    )
+    np.testing.assert_array_equal(compiled, numpy)
+
+
+@needs_numba
 def test_products_and_sums_are_rounded_one_by_one() -> None:
     """Fused, as compilers like to, they differ in the last bit: here by a tenth of a pixel."""
     random = np.random.default_rng(3)

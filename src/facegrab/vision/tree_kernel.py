@@ -18,13 +18,11 @@ from numba import cfunc, njit, types
 from numpy.typing import NDArray
 
 from facegrab.types import FloatArray, IntArray
+from facegrab.vision.tree_grid import LANES
+from facegrab.vision.tree_lanes import PLACES, address, begin, look, step
 
-Bytes = NDArray[np.uint8]
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int32]
-
-OUTSIDE = -1
-"""In place of the number of a pixel."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -55,65 +53,33 @@ def _rotation(
 
 
 @_inlined
-def _locate(
-    pixel: IntArray,
+def _see(
+    grey: int,
     features: int,
-    first_feature: int,
-    anchor: Indices,
-    delta: FloatArray,
-    turn: np.float32,
-    lift: np.float32,
-    shape: FloatArray,
-    first: int,
-    box: Doubles,
-    face: int,
-    width: int,
-    height: int,
+    anchor: int,
+    delta: int,
+    shape: int,
+    turned: tuple[np.float32, np.float32],
+    box: tuple[float, float, float, float, float, float],
+    image: tuple[int, int],
 ) -> None:
-    """The pixel that each feature of a stage looks at, counted by rows, or ``OUTSIDE``."""
-    for feature in range(features):
-        at = first_feature + feature
-        point = first + 2 * anchor[at]
-        x = turn * delta[2 * at] - lift * delta[2 * at + 1] + shape[point]
-        y = lift * delta[2 * at] + turn * delta[2 * at + 1] + shape[point + 1]
-        column = np.floor(x * box[4 * face + 2] + box[4 * face] + 0.5)
-        row = np.floor(y * box[4 * face + 3] + box[4 * face + 1] + 0.5)
-        # Compared as they are: what lies far outside would not fit into an integer.
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        pixel[feature] = np.int64(row * width + column) if inside else np.int64(OUTSIDE)
+    """What each feature of a stage sees, see tree_lanes.look; all addresses."""
+    for feature in range(0, features, PLACES):
+        ahead = 4 * feature
+        x = delta + ahead
+        look(anchor + ahead, x, x + 4 * features, shape, turned, box, image, grey + ahead)
 
 
 @_inlined
-def _sample(grey: FloatArray, image: Bytes, pixel: IntArray, features: int) -> None:
-    """Grey at each pixel, 0 outside."""
-    for feature in range(features):
-        red = 3 * pixel[feature]
-        total = np.uint32(0)
-        if red >= 0:
-            total = np.uint32(image[red]) + np.uint32(image[red + 1]) + np.uint32(image[red + 2])
-        grey[feature] = total // np.uint32(3)
-
-
-@_inlined
-def _descend(
-    node: Indices,
-    grey: FloatArray,
-    split_a: Indices,
-    split_b: Indices,
-    threshold: FloatArray,
-    first_split: int,
-    trees: int,
-    splits: int,
-    depth: int,
-) -> None:
+def _descend(node: Indices, grey: int, word: int, threshold: int, trees: int, depth: int) -> None:
     """The node that each tree of a stage ends in: level by level, for trees do not depend."""
-    for tree in range(trees):
-        node[tree] = 0
-    for _ in range(depth):
-        for tree in range(trees):
-            at = first_split + tree * splits + node[tree]
-            difference = grey[split_a[at]] - grey[split_b[at]]
-            node[tree] = 2 * node[tree] + 1 + (difference <= threshold[at])
+    nodes = address(node)
+    for tree in range(0, trees, LANES):
+        ahead = 4 * tree
+        begin(nodes + ahead, word + ahead, threshold + ahead, grey)
+    for _ in range(1, depth):
+        for tree in range(0, trees, LANES):
+            step(nodes + 4 * tree, tree, word, threshold, grey, trees)
 
 
 @_inlined
@@ -148,7 +114,7 @@ def _add(
 
 
 def _walk(
-    images: list[Bytes],
+    images: IntArray,
     size: IntArray,
     box: Doubles,
     faces: int,
@@ -156,33 +122,32 @@ def _walk(
     norm: float,
     initial: FloatArray,
     centred: Doubles,
-    split_a: Indices,
-    split_b: Indices,
-    threshold: FloatArray,
+    word: int,
+    threshold: int,
     leaf: FloatArray,
-    anchor: Indices,
-    delta: FloatArray,
-    pixel: IntArray,
-    grey: FloatArray,
+    anchor: int,
+    delta: int,
+    grey: int,
     node: Indices,
     shape: FloatArray,
 ) -> None:
     """Points of many faces.
 
     Args:
-        images: the image that each face is in.
+        images: address of the image that each face is in.
         size: (faces, 2), its width and height.
         box: (faces, 4), x, y, width, height.
         faces: how many.
-        counts: points, stages, trees, splits, depth, features.
+        counts: points, stages, trees, splits, depth; trees and features with what fills them up.
         norm: sum of the squares of ``centred``.
-        initial, split_a, split_b, threshold, leaf, anchor, delta: see ShapePredictor.
+        initial, leaf: see ShapePredictor.
         centred: ``initial`` less its mean.
-        pixel, grey, node: room for a number a feature, a feature, a tree.
+        word, threshold, anchor, delta: addresses, see CompiledWalker.
+        grey, node: room for a number a feature, a tree; grey's address.
         shape: (faces, points, 2), the result.
     """
     points, stages, trees, splits = counts[0], counts[1], counts[2], counts[3]
-    depth, features = counts[4], counts[5]
+    depth, all_trees, features = counts[4], counts[5], counts[6]
     values = 2 * points
     for face in range(faces):
         for value in range(values):
@@ -191,14 +156,21 @@ def _walk(
     for stage in range(stages):
         for face in range(faces):
             first = face * values
-            turn, lift = _rotation(shape, first, points, centred, norm)
-            _locate(
-                pixel, features, stage * features, anchor, delta, turn, lift, shape, first,
-                box, face, size[2 * face], size[2 * face + 1],
+            width, height = size[2 * face], size[2 * face + 1]
+            turned = _rotation(shape, first, points, centred, norm)
+            placed = (
+                box[4 * face], box[4 * face + 1], box[4 * face + 2], box[4 * face + 3],
+                np.float64(width), np.float64(height),
             )  # fmt: skip
-            _sample(grey, images[face], pixel, features)
-            splits_before = stage * trees * splits
-            _descend(node, grey, split_a, split_b, threshold, splits_before, trees, splits, depth)
+            # Four bytes are read of a pixel's three.
+            image = (images[face], max(3 * width * height - 4, 0))
+            ahead = 4 * stage * features
+            _see(
+                grey, features, anchor + ahead, delta + 2 * ahead, address(shape) + 4 * first,
+                turned, placed, image,
+            )  # fmt: skip
+            ahead = 4 * stage * splits * all_trees
+            _descend(node, grey, word + ahead, threshold + ahead, all_trees, depth)
             leaves_before = stage * trees * (splits + 1) * values
             _add(shape, first, values, leaf, leaves_before, node, trees, splits)
     for face in range(faces):
@@ -209,13 +181,13 @@ def _walk(
 
 def compiled() -> Any:
     """The walk as a function of C's, a ``numba.core.ccallback.CFunc``; takes seconds."""
-    bytes_, int32s, int64s, floats, doubles = (
-        types.CPointer(kind)
-        for kind in (types.uint8, types.int32, types.int64, types.float32, types.float64)
+    at = types.int64
+    int32s, int64s, floats, doubles = (
+        types.CPointer(kind) for kind in (types.int32, types.int64, types.float32, types.float64)
     )
     signature = types.void(
-        types.CPointer(bytes_), int64s, doubles, types.int64, int64s, types.float64,
-        floats, doubles, int32s, int32s, floats, floats, int32s, floats,
-        int64s, floats, int32s, floats,
+        int64s, int64s, doubles, types.int64, int64s, types.float64,
+        floats, doubles, at, at, floats, at, at,
+        at, int32s, floats,
     )  # fmt: skip
-    return cfunc(signature, error_model="numpy")(_walk)
+    return cfunc(signature, error_model="numpy", forceinline=True)(_walk)
