@@ -221,6 +221,19 @@ def test_machine_code_reads_images_only(forest: ShapePredictor, image: Image) ->
 
 
 @needs_numba
+def test_machine_code_finds_places_up_to_a_size_only(forest: ShapePredictor) -> None:
+    """Numbers of pixels and of features would not fit into their words; nothing is allocated."""
+    image = np.broadcast_to(np.uint8(0), (30_000, 30_000, 3))
+    with pytest.raises(ValueError, match="too large"):
+        TreeLandmarker(forest, "compiled")(
+            [image], np.zeros(1, np.int64), np.ones((1, 4), np.float32)
+        )
+    many = grown(np.random.default_rng(0), features=(1 << 16) + 1)
+    with pytest.raises(ValueError, match="65537 features"):
+        TreeLandmarker(many, "compiled")
+
+
+@needs_numba
 def test_every_box_needs_an_image(forest: ShapePredictor, scene: Scene) -> None:
     images, image_of, box = scene
     with pytest.raises(ValueError, match="11 boxes, but images of 10"):

@@ -21,6 +21,8 @@ NAME = "landmark-trees"
 
 READ_BYTES = 4
 """At a time: no image may be smaller."""
+MOST_BYTES = 1 << 31
+"""Places in an image are counted in 32 bits."""
 
 _HERE = Path(__file__)
 
@@ -42,15 +44,20 @@ _function = machine_code.Function(
 
 
 class CompiledWalker:
-    """Walks outside of Python's lock; what a call computes belongs to that call alone."""
+    """Walks outside of Python's lock; what a call computes belongs to that call alone.
+
+    Raises:
+        ValueError: more features than a split's word can name.
+    """
 
     def __init__(self, forest: ShapePredictor) -> None:
         stages, trees, splits = forest.threshold.shape
-        points = len(forest.initial)
+        points, features = len(forest.initial), forest.anchor.shape[1]
+        if features > 1 << FEATURE_BITS:
+            raise ValueError(f"{features} features, of {1 << FEATURE_BITS} at most")
         depth = (splits + 1).bit_length() - 1
         self._points = points
-        self._features = _filled(forest.anchor.shape[1])
-        self._trees = _filled(trees)
+        self._features, self._trees = _filled(features), _filled(trees)
         counts = [points, stages, trees, splits, depth, self._trees, self._features]
         shape, self._norm = centred(forest.initial)
         word = forest.split_a | (forest.split_b << FEATURE_BITS)
@@ -71,7 +78,7 @@ class CompiledWalker:
         """See Landmarker.
 
         Raises:
-            ValueError: an image is not uint8 (H, W, 3), or a box has none.
+            ValueError: an image is not uint8 (H, W, 3) or larger than 2 GiB, or a box has none.
             DeviceError: Numba does not work.
         """
         points = np.empty((len(box), self._points, 2), np.float32)
@@ -97,6 +104,8 @@ def _readable(image: Image) -> Image:
     """The image's pixels, checked: beyond their end the machine code would read on."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"an image is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+    if image.nbytes > MOST_BYTES:
+        raise ValueError(f"an image of {image.shape} is too large")
     if image.nbytes < READ_BYTES:
         return np.append(image.ravel(), np.uint8(0))
     return np.ascontiguousarray(image)
