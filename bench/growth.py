@@ -27,13 +27,15 @@ def growth(setup: Setup) -> Iterator[Row]:
             once.append(run(short, tour_reference()))
             many.append(run(clip, tour_reference()))
     if setup.long:
+        # One before and one after: a machine may be another one an hour of film later.
+        once.append(run(short, tour_reference()))
         with repeated(short, TIMES_LONG) as clip:
             longest.append(run(clip, tour_reference()))
         once.append(run(short, tour_reference()))
     require_all_looked_at(once, frames_in(seconds))
     yield from _rows(seconds, times, many, once[: len(many)])
     if longest:
-        yield from _rows(seconds, TIMES_LONG, longest, once[-1:])
+        yield from _rows(seconds, TIMES_LONG, longest * 2, once[-2:])
     else:
         yield Row(f"a clip {TIMES_LONG}x as long", "not measured", "asked for by --long")
 

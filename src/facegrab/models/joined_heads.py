@@ -23,7 +23,7 @@ from facegrab.types import FloatArray
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
-NAME = "joined-heads-v1"
+NAME = "joined-heads-v2"
 KEY_LENGTH = 16
 
 ROWS_LAST = [0, 2, 3, 1]
