@@ -60,10 +60,10 @@ class Ancestor:
     For that it cut the face out of the full picture, looked for it there once more, with HOG, and
     took the mean embedding of five resamples: `FaceGrab.py` as its last versions have it
     (facepainter/FaceGrab on GitHub, commit 0045fc8, with the steps of face_recognition that it
-    calls). Four things are in its favour. It detected in batches of 128, for a GPU; dlib on a CPU
-    takes them one by one, so here each call has one frame. It gave faces as OpenCV has them, blue
-    first, in which fewer are found and it goes on to the next. What it wrote is left out, and so is
-    the time in which it loads its models and encodes the reference.
+    calls). It detected in batches of 128, for a GPU; dlib on a CPU takes them one by one, so here
+    each call has one frame. It gave on faces as OpenCV has them, blue first; here they are RGB.
+    What it wrote is left out, in its favour, and so is the time in which it loads its models and
+    encodes the reference.
 
     Raises:
         UnmeasurableError: dlib is missing, or sees no face in the reference picture.

@@ -25,3 +25,8 @@ def spread(builder: Any, number: Any, count: int) -> Any:
     """A vector of one number."""
     unknown = ir.Constant(ir.VectorType(number.type, count), ir.Undefined)
     return lanes(builder, builder.insert_element(unknown, number, _INT(0)), [0] * count)
+
+
+def constant(kind: Any, number: float, count: int) -> Any:
+    """A vector of one number that is known when it is compiled."""
+    return ir.Constant(ir.VectorType(kind, count), [number] * count)

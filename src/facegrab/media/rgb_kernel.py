@@ -13,7 +13,7 @@ from numba import cfunc, types
 from numba.extending import intrinsic
 
 from facegrab.media.rgb_grid import CHANNELS, COLUMN_BITS, COLUMNS
-from facegrab.vectors import lanes, order, spread
+from facegrab.vectors import constant, lanes, order, spread
 
 PAIRS = COLUMNS // 2
 
@@ -55,7 +55,7 @@ def _eightfold(builder: Any, at: Any, count: int, less: Any) -> Any:
     loaded = builder.load(place)
     loaded.align = 1
     wide = builder.zext(loaded, ir.VectorType(_SHORT, count))
-    return builder.sub(builder.shl(wide, _all(_SHORT, 3, count)), spread(builder, less, count))
+    return builder.sub(builder.shl(wide, constant(_SHORT, 3, count)), spread(builder, less, count))
 
 
 def _product(builder: Any, vector: Any, number: Any) -> Any:
@@ -64,14 +64,14 @@ def _product(builder: Any, vector: Any, number: Any) -> Any:
     wide = ir.VectorType(_INT, count)
     factor = builder.sext(spread(builder, number, count), wide)
     product = builder.mul(builder.sext(vector, wide), factor)
-    return builder.trunc(builder.ashr(product, _all(_INT, 16, count)), vector.type)
+    return builder.trunc(builder.ashr(product, constant(_INT, 16, count)), vector.type)
 
 
 def _byte(builder: Any, vector: Any) -> Any:
     """Of int16: what is below 0 is 0, what is above 255 is 255."""
     count = vector.type.count
     for sign, limit in (("<", 0), (">", 255)):
-        bound = _all(_SHORT, limit, count)
+        bound = constant(_SHORT, limit, count)
         vector = builder.select(builder.icmp_signed(sign, vector, bound), bound, vector)
     return builder.trunc(vector, ir.VectorType(_BYTE, count))
 
@@ -89,10 +89,6 @@ def _store_pixels(builder: Any, colours: Sequence[Any], to: Any) -> None:
         at = builder.add(to, _LONG(part * COLUMNS))
         stored = builder.store(pixels, builder.inttoptr(at, pixels.type.as_pointer()))
         stored.align = 1
-
-
-def _all(kind: Any, number: int, count: int) -> Any:
-    return ir.Constant(ir.VectorType(kind, count), [number] * count)
 
 
 def _rgb(

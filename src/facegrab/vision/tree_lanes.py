@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from facegrab.vectors import lanes, spread
+from facegrab.vectors import constant, lanes, spread
 from facegrab.vision.tree_grid import FEATURE_BITS, LANES
 
 PLACES = LANES // 2
@@ -69,7 +69,7 @@ look: Callable[..., None] = intrinsic(_looking)
 def _looked_at(builder: Any, anchor: Any, shape: Any) -> Sequence[Any]:
     """x and y of points by their numbers."""
     pair = ir.VectorType(_LONG, PLACES)
-    step = builder.mul(builder.zext(anchor, pair), _constant(_LONG, 2 * _INT_BYTES, PLACES))
+    step = builder.mul(builder.zext(anchor, pair), constant(_LONG, 2 * _INT_BYTES, PLACES))
     both = _gathered(builder, builder.add(step, spread(builder, shape, PLACES)), _LONG)
     numbers = builder.bitcast(both, ir.VectorType(_FLOAT, 2 * PLACES))
     return [lanes(builder, numbers, range(first, 2 * PLACES, 2)) for first in (0, 1)]
@@ -91,8 +91,8 @@ def _sum(builder: Any, a: Any, b: Any) -> Any:
 def _pixel(builder: Any, column: Any, row: Any, box: Sequence[Any]) -> tuple[Any, Any]:
     """Numbers of pixels, by rows, and which of them are there; those of others are 0."""
     left, top, wide, high, width, height = box
-    zero, half = (_constant(_DOUBLE, each, PLACES) for each in (0.0, 0.5))
-    inside, whole = _constant(_BOOL, 1, PLACES), []
+    zero, half = (constant(_DOUBLE, each, PLACES) for each in (0.0, 0.5))
+    inside, whole = constant(_BOOL, 1, PLACES), []
     for share, side, corner, end in ((column, wide, left, width), (row, high, top, height)):
         where = builder.fadd(builder.fadd(builder.fmul(share, side), corner), half)
         where = _floor(builder, where)
@@ -109,17 +109,17 @@ def _grey(builder: Any, pixel: Any, inside: Any, image: Sequence[Any]) -> Any:
     """A third of red, green and blue. The last pixel's are read with a byte before them."""
     start, last = image
     wanted = builder.mul(
-        builder.zext(pixel, ir.VectorType(_LONG, PLACES)), _constant(_LONG, 3, PLACES)
+        builder.zext(pixel, ir.VectorType(_LONG, PLACES)), constant(_LONG, 3, PLACES)
     )
     beyond = builder.icmp_signed(">", wanted, last)
     place = builder.add(start, builder.select(beyond, last, wanted))
     colours = _gathered(builder, place, _INT, inside)
-    colours = builder.select(beyond, builder.lshr(colours, _constant(_INT, 8, PLACES)), colours)
-    total = _constant(_INT, 0, PLACES)
+    colours = builder.select(beyond, builder.lshr(colours, constant(_INT, 8, PLACES)), colours)
+    total = constant(_INT, 0, PLACES)
     for shift in (0, 8, 16):
-        byte = builder.lshr(colours, _constant(_INT, shift, PLACES))
-        total = builder.add(total, builder.and_(byte, _constant(_INT, 255, PLACES)))
-    return builder.udiv(total, _constant(_INT, 3, PLACES))
+        byte = builder.lshr(colours, constant(_INT, shift, PLACES))
+        total = builder.add(total, builder.and_(byte, constant(_INT, 255, PLACES)))
+    return builder.udiv(total, constant(_INT, 3, PLACES))
 
 
 def _beginning(_: Any, node: Any, word: Any, threshold: Any, grey: Any) -> Any:
@@ -135,7 +135,7 @@ def _beginning(_: Any, node: Any, word: Any, threshold: Any, grey: Any) -> Any:
         node, word, threshold, grey = arguments
         both = _read(builder, word, _INT, LANES)
         right = _is_right(builder, both, _read(builder, threshold, _FLOAT, LANES), grey)
-        _store(builder, builder.add(right, _constant(_INT, 1, LANES)), node)
+        _store(builder, builder.add(right, constant(_INT, 1, LANES)), node)
         return context.get_dummy_value()
 
     return types.void(node, word, threshold, grey), generated
@@ -166,7 +166,7 @@ def _stepping(
         split = builder.add(builder.mul(now, each), first)
         both = _looked_up(builder, word, split, _INT)
         right = _is_right(builder, both, _looked_up(builder, threshold, split, _FLOAT), grey)
-        one = _constant(_INT, 1, LANES)
+        one = constant(_INT, 1, LANES)
         _store(builder, builder.add(builder.add(builder.shl(now, one), one), right), node)
         return context.get_dummy_value()
 
@@ -178,8 +178,8 @@ step: Callable[..., None] = intrinsic(_stepping)
 
 def _is_right(builder: Any, both: Any, threshold: Any, grey: Any) -> Any:
     """1 where what the second feature sees is not so much darker than the first, else 0."""
-    low = _constant(_INT, (1 << FEATURE_BITS) - 1, LANES)
-    high = builder.lshr(both, _constant(_INT, FEATURE_BITS, LANES))
+    low = constant(_INT, (1 << FEATURE_BITS) - 1, LANES)
+    high = builder.lshr(both, constant(_INT, FEATURE_BITS, LANES))
     a, b = (_looked_up(builder, grey, each, _INT) for each in (builder.and_(both, low), high))
     difference = builder.sitofp(builder.sub(a, b), threshold.type)
     return builder.zext(builder.fcmp_ordered("<=", difference, threshold), both.type)
@@ -189,7 +189,7 @@ def _looked_up(builder: Any, table: Any, index: Any, kind: Any) -> Any:
     """Numbers of four bytes out of a table."""
     count = index.type.count
     apart = builder.zext(index, ir.VectorType(_LONG, count))
-    place = builder.mul(apart, _constant(_LONG, _INT_BYTES, count))
+    place = builder.mul(apart, constant(_LONG, _INT_BYTES, count))
     return _gathered(builder, builder.add(place, spread(builder, table, count)), kind)
 
 
@@ -203,7 +203,7 @@ def _gathered(builder: Any, place: Any, kind: Any, there: Any = None) -> Any:
     name = f"llvm.masked.gather.v{count}{said}.v{count}p0"
     function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
     if there is None:
-        there = _constant(_BOOL, 1, count)
+        there = constant(_BOOL, 1, count)
     nothing = ir.Constant(result, None)
     at = builder.inttoptr(place, pointers)
     return builder.call(function, [at, ir.Constant(_INT, 1), there, nothing])
@@ -231,7 +231,3 @@ def _read(builder: Any, at: Any, kind: Any, count: int) -> Any:
 def _store(builder: Any, vector: Any, at: Any) -> None:
     stored = builder.store(vector, builder.inttoptr(at, vector.type.as_pointer()))
     stored.align = _INT_BYTES
-
-
-def _constant(kind: Any, number: float, count: int) -> Any:
-    return ir.Constant(ir.VectorType(kind, count), [number] * count)
