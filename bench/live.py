@@ -118,14 +118,17 @@ class _Page(Thread):
         shown = 0
         for line in _stream(events, cookie):
             told = json.loads(line.removeprefix(b"data: "))
+            if told["end"]:
+                break
             number = (told["sight"] or {}).get("number", 0)
-            if told["end"] or number == shown:
+            if number == shown:
                 continue
             answer = _got(pictures, f"/frame/{number}", cookie)
             if answer.status == http.HTTPStatus.OK:
                 cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
                 self.pictures += 1
                 shown = number
+        events.close()  # the run waits for that
 
 
 @dataclass(frozen=True, slots=True)

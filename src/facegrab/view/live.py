@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
@@ -25,6 +26,8 @@ from facegrab.view.words import number
 EVERY_SECONDS = 0.25
 """Between two frames that are shown, at least."""
 LAST_EXTRACTS = 24
+PARTING_SECONDS = 1.0
+"""That a page has for what it still waits for, once it was told that the run has ended."""
 _SPEED_SECONDS = 5.0
 """That the speed is measured over."""
 _LARGEST_EXTRACT_BYTES = 16 * 2**20
@@ -53,7 +56,7 @@ class _Counts:
 class Live:
     """Watches a run and looks on, for pages; a page that nobody opens costs nothing.
 
-    It is a Watcher and an Onlooker. The run calls ``begin`` to ``finish``, the server's thread the
+    It is a Watcher and an Onlooker. The run calls ``begin`` to ``part``, the server's thread the
     others.
 
     Args:
@@ -64,6 +67,8 @@ class Live:
     def __init__(self, watcher: Watcher, sources: int = 1) -> None:
         self._watcher = watcher
         self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)
+        self._pages = 0
         self._start = monotonic()
         self._sources = sources
         self._begun = 0
@@ -151,7 +156,24 @@ class Live:
                     "report": printable(str(report.absolute())) if report else "",
                 }
 
+    def part(self) -> None:
+        """Waits until every page has heard the end and left, but not for one that hangs."""
+        with self._left:
+            self._left.wait_for(lambda: not self._pages, 2 * PARTING_SECONDS)
+
     # What a page asks for
+
+    @contextmanager
+    def page(self) -> Iterator[None]:
+        """As long as a page listens."""
+        with self._lock:
+            self._pages += 1
+        try:
+            yield
+        finally:
+            with self._left:
+                self._pages -= 1
+                self._left.notify_all()
 
     @property
     def ended(self) -> bool:

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 
-from facegrab.view.live import Live
+from facegrab.view.live import PARTING_SECONDS, Live
 
 TELL_SECONDS = 0.25
 """Between two times that a page is told everything."""
+_LOOK_SECONDS = 0.02
+"""Between two looks whether it has left."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -53,23 +55,29 @@ def app_of(live: Live) -> FastAPI:
         return Response(picture, media_type="image/jpeg")
 
     @app.get("/events")
-    async def events() -> Response:
-        return StreamingResponse(_events(live), media_type="text/event-stream")
+    async def events(request: Request) -> Response:
+        return StreamingResponse(_events(live, request), media_type="text/event-stream")
 
     return app
 
 
-async def _events(live: Live) -> AsyncIterator[str]:
-    """What the page shows, again and again, until the run has ended."""
-    live.want()
-    last = 0
-    while True:
-        told = live.told(last)
-        last = told["last"]
-        yield f"data: {json.dumps(told)}\n\n"
-        if told["end"]:
-            return
-        await asyncio.sleep(TELL_SECONDS)
+async def _events(live: Live, request: Request) -> AsyncIterator[str]:
+    """What the page shows, again and again, until the run has ended and the page has left."""
+    with live.page():
+        live.want()
+        last = 0
+        while True:
+            told = live.told(last)
+            last = told["last"]
+            yield f"data: {json.dumps(told)}\n\n"
+            if told["end"]:
+                break
+            await asyncio.sleep(TELL_SECONDS)
+        # It may still wait for a picture, which a server that has gone would refuse.
+        for _ in range(round(PARTING_SECONDS / _LOOK_SECONDS)):
+            if await request.is_disconnected():
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _text(name: str) -> str:

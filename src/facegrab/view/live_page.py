@@ -48,6 +48,7 @@ def live_page(
         else:
             stack.enter_context(announced(server, "live page", say, browser=browser))
         # Before the server ends, so that open pages hear it; what was said before stays.
+        stack.callback(live.part)
         stack.callback(live.finish, "The run was stopped")
         yield live
 

@@ -35,6 +35,11 @@ const draw = (sight) => {
   put("caption", sight.words + (sight.pixels ? "" : " (other processes have the picture)"));
 };
 
+// The server waits for pages that still listen when the run ends: until nothing more is asked for.
+const part = () => {
+  if (ended && !loading) events.close();
+};
+
 // The next picture is asked for when the last one is here: a slow connection gets fewer.
 const look = async (sight) => {
   if (!sight || sight.number === shown || loading || paused || document.hidden) return;
@@ -50,6 +55,7 @@ const look = async (sight) => {
     }
   } finally {
     loading = false;
+    part();
   }
 };
 
@@ -103,13 +109,13 @@ const show = (told) => {
 put("word", "");
 const events = new EventSource("events");
 events.onmessage = (event) => {
-  const told = JSON.parse(event.data);
-  if (told.end) events.close();
-  show(told);
+  show(JSON.parse(event.data));
+  part();
 };
 events.onopen = () => extracts.replaceChildren();
 events.onerror = () => {
-  if (!ended) say("No word from the run: it was stopped, or the connection is lost.");
+  if (ended) events.close();
+  else say("No word from the run: it was stopped, or the connection is lost.");
 };
 at("pause").addEventListener("click", () => {
   paused = !paused;
