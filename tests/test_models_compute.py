@@ -15,6 +15,7 @@ BEST: dict[str, Best] = {
     "quick": (OPENVINO, (BF16,)),
     "even": (OPENVINO, ()),
     "dlib": (OPENVINO, (BF16, INT8)),
+    "better": (OPENVINO, (INT8, BF16)),
 }
 
 
@@ -103,15 +104,25 @@ def test_what_is_in_float_takes_the_best_there_is(machine: pytest.MonkeyPatch, b
         assert Compute(precision=precision).float_precision == precision
 
 
-def test_auto_is_int8_only_where_bf16_is_slow_and_the_network_stands_it(
-    machine: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("bf16", "amx", "int8", "dlib", "better"),
+    [
+        (True, True, True, BF16, BF16),
+        (True, False, True, BF16, INT8),
+        (False, False, True, INT8, INT8),
+        (True, False, False, BF16, BF16),
+        (False, False, False, F32, F32),
+    ],
+)
+def test_auto_is_what_the_processor_is_fast_in_and_the_network_stands(
+    machine: pytest.MonkeyPatch, bf16: bool, amx: bool, int8: bool, dlib: str, better: str
 ) -> None:
-    assert of("dlib", "auto") == (OPENVINO, BF16)
-    machine.setattr(compute, "bf16_is_faster", lambda: False)
-    assert of("dlib", "auto") == (OPENVINO, INT8)
-    assert of("quick", "auto") == (OPENVINO, F32)
-    machine.setattr(compute, "has_int8", lambda: False)
-    assert of("dlib", "auto") == (OPENVINO, F32)
+    machine.setattr(compute, "bf16_is_faster", lambda: bf16)
+    machine.setattr(compute, "has_amx", lambda: amx)
+    machine.setattr(compute, "has_int8", lambda: int8)
+    assert of("dlib", "auto") == (OPENVINO, dlib)
+    assert of("better", "auto") == (OPENVINO, better)
+    assert of("quick", "auto") == (OPENVINO, BF16 if bf16 else F32)
 
 
 def test_int8_that_the_processor_lacks_is_an_error(machine: pytest.MonkeyPatch) -> None:
@@ -166,26 +177,22 @@ def test_words_name_device_runtime_and_precision() -> None:
     assert str(Compute("cpu", OPENVINO, BF16)) == "cpu with OpenVINO in bf16"
 
 
-@pytest.mark.parametrize("amx", [True, False])
-def test_only_auto_looks_in_bf16_first_and_only_with_amx(
-    machine: pytest.MonkeyPatch, amx: bool
+@pytest.mark.parametrize("bf16", [True, False])
+def test_only_auto_looks_in_bf16_first_and_only_where_that_is_fast(
+    machine: pytest.MonkeyPatch, bf16: bool
 ) -> None:
-    """On other processors nobody has measured it."""
-    machine.setattr(compute, "has_amx", lambda: amx)
+    machine.setattr(compute, "bf16_is_faster", lambda: bf16)
     best = BEST | {"mtcnn": (OPENVINO, ())}
     found = {
         (kind, precision): choose(precision=precision).of_network(kind, best)
         for kind in best
         for precision in ("auto", "exact", "f32", "bf16", "int8")
     }
-    assert [key for key, each in found.items() if each.sieved] == [("mtcnn", "auto")] * amx
+    assert [key for key, each in found.items() if each.sieved] == [("mtcnn", "auto")] * bf16
     sieved = found["mtcnn", "auto"]
     assert (sieved.runtime, sieved.precision) == (OPENVINO, F32)
-    assert sieved.of_sieve() == Compute("cpu", OPENVINO, BF16)
-    assert str(sieved) == "cpu with OpenVINO in " + ("f32 after bf16" if amx else "f32")
+    assert str(sieved) == "cpu with OpenVINO in " + ("f32 after bf16" if bf16 else "f32")
     assert not choose().of_network("mtcnn", BEST).sieved  # On ONNX Runtime there is no bfloat16.
-    machine.setattr(compute, "bf16_is_faster", lambda: False)
-    assert not choose().of_network("mtcnn", best).sieved
 
 
 def test_bf16_is_asked_of_openvino() -> None:

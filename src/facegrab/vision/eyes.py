@@ -29,14 +29,15 @@ from facegrab.vision.points import PointFinder
 _DLIB_MODELS = "https://github.com/davisking/dlib-models"
 BEST_DETECTORS: dict[str, Best] = {
     # In bf16 its boxes shift by a pixel or two, and one embedding in a hundred by .2. So bf16 only
-    # says where to look in float32 (vision/sieve.py), and that where it is so fast that this pays.
+    # says where to look in float32 (vision/sieve.py).
     "mtcnn": (OPENVINO, ()),
+    # In int8 a face of the film hamilton is lost, with the rest in bf16.
     "dlib": (OPENVINO, (BF16, INT8)),
     # Mostly layers of one filter a channel, which ONNX Runtime computes in two thirds of the time.
     "yunet": (ONNX_RUNTIME, ()),
 }
 """By kind of network, the fastest of what decides as float32 does (bench: precision)."""
-BEST_RECOGNISERS: dict[str, Best] = {"dlib": (OPENVINO, (BF16, INT8))}
+BEST_RECOGNISERS: dict[str, Best] = {"dlib": (OPENVINO, (INT8, BF16))}
 """The same of recognisers."""
 
 CORNERS_LICENCE = Licence("CC0-1.0", commercial=True, source=_DLIB_MODELS)
