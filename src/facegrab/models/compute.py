@@ -130,7 +130,7 @@ class Compute:
             return False
         if precision == BF16:
             return self.precision == BF16
-        # With AMX bfloat16 takes a tenth longer at most, and is nearer to float32.
+        # With AMX bfloat16 takes a tenth longer, and is nearer to float32.
         return has_int8() and not (self.precision == BF16 and has_amx())
 
 
