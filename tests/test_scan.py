@@ -116,9 +116,16 @@ class TestPrefetched:
                 assert made <= taken + 2
 
     @pytest.mark.parametrize("lookers", [1, 3])
-    def test_batches_alive_are_bounded(self, lookers: int) -> None:
+    @pytest.mark.parametrize("large", [False, True])
+    def test_batches_alive_are_bounded(
+        self, monkeypatch: pytest.MonkeyPatch, lookers: int, large: bool
+    ) -> None:
         """However slow the consumer is: it waits until there are as many as may be."""
-        room, made, done, most = lookers + scanning.BATCHES_BESIDE, 0, 0, 0
+        beside = scanning.BATCHES_BESIDE
+        if large:
+            monkeypatch.setattr(scanning, "LARGE_BYTES", 0)
+            beside = scanning.LARGE_BATCHES_BESIDE
+        room, made, done, most = lookers + beside, 0, 0, 0
         changed = threading.Condition()
 
         def frames() -> Iterator[Frame]:
