@@ -16,7 +16,6 @@ from typing import TypeVar
 import numpy as np
 
 from facegrab.follow import ALONE, Runs
-from facegrab.memory import LARGE_BYTES
 from facegrab.models import compute
 from facegrab.prefetch import POLL_SECONDS, prefetched
 from facegrab.settings import ProcessSettings
@@ -36,10 +35,12 @@ BATCHES_BESIDE = 3
 looker, and one is with the consumer. Wherever they are: more of them wait for lookers as long as
 these have none, and fewer while the consumer commits. Were there no such bound, a long film would
 come to more of them than a short one, because more often all wait for each other."""
+LARGE_BYTES = BATCH_BYTES // 2
+"""More than that has a frame, as of 4K, that is a batch by itself on a CPU."""
 LARGE_BATCHES_BESIDE = 1
-"""The same where one large frame, as of 4K, is a batch: there lookers wait for frames, and few are
-alive at most times. A film ten times as long took 5 % more memory with three beside and takes 1 to
-2 % more with one, in the same time (an AMD EPYC; bench: 4k)."""
+"""The same where one large frame is a batch: there lookers wait for frames, and few are alive at
+most times. A film ten times as long took 5 % more memory with three beside and takes 1 to 2 % more
+with one, in the same time (an AMD EPYC; bench: 4k)."""
 
 _NO_PIXELS = np.empty((0, 0, 3), np.uint8)
 
