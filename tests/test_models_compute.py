@@ -63,6 +63,7 @@ def test_bf16_is_slow_on_intel_without_amx(
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"flags : fpu {flags} sse\n")
     monkeypatch.setattr(compute, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(compute, "has_amx", compute.has_amx.__wrapped__)
     monkeypatch.setattr(compute, "has_bf16", lambda: True)
     monkeypatch.setattr("facegrab.models.openvino_runtime.processor_name", lambda: processor)
     assert compute.bf16_is_faster.__wrapped__() == faster

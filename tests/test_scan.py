@@ -123,7 +123,7 @@ class TestPrefetched:
         """However slow the consumer is: it waits until there are as many as may be."""
         beside = scanning.BATCHES_BESIDE
         if large:
-            monkeypatch.setattr(scanning, "LARGE_BYTES", 0)
+            monkeypatch.setattr(scanning, "LARGE_FRAME_BYTES", 0)
             beside = scanning.LARGE_BATCHES_BESIDE
         room, made, done, most = lookers + beside, 0, 0, 0
         changed = threading.Condition()

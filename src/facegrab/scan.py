@@ -35,7 +35,7 @@ BATCHES_BESIDE = 3
 looker, and one is with the consumer. Wherever they are: more of them wait for lookers as long as
 these have none, and fewer while the consumer commits. Were there no such bound, a long film would
 come to more of them than a short one, because more often all wait for each other."""
-LARGE_BYTES = BATCH_BYTES // 2
+LARGE_FRAME_BYTES = BATCH_BYTES // 2
 """More than that has a frame, as of 4K, that is a batch by itself on a CPU."""
 LARGE_BATCHES_BESIDE = 1
 """The same where one large frame is a batch: there lookers wait for frames, and few are alive at
@@ -134,7 +134,7 @@ class _Room:
         spared: so many less from the first large frame on that is a batch by itself.
     """
 
-    def __init__(self, batches: int, spared: int = 0) -> None:
+    def __init__(self, batches: int, spared: int) -> None:
         self._free = batches
         self._spared = spared
         self._changed = threading.Condition()
@@ -155,7 +155,7 @@ class _Room:
                 batch = next(batches)
             except StopIteration:
                 return
-            if self._spared and len(batch) == 1 and batch[0].image.nbytes > LARGE_BYTES:
+            if self._spared and len(batch) == 1 and batch[0].image.nbytes > LARGE_FRAME_BYTES:
                 self._narrow()
             yield batch
             del batch

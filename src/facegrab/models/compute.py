@@ -223,6 +223,7 @@ def bf16_is_faster() -> bool:
     return "Intel" not in processor_name() or has_amx()
 
 
+@lru_cache(maxsize=1)
 def has_amx() -> bool:
     """The processor has Intel's AMX, and shows it."""
     if CPUINFO.exists():
